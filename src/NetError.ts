@@ -1,0 +1,508 @@
+/**
+ * Every way in which an operation of the SDK can fail: one tagged class a cause, the same on every runtime, and one union an operation.
+ * Each carries the operation, the address it was about and the runtime's own error as `cause`, and reads well on a terminal.
+ * Sizes are bytes; times are `Duration`s.
+ */
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
+import type { ErrorKind } from "./ErrorKind.ts"
+import type { SocketAddress } from "./SocketAddress.ts"
+import type { Capability, Failure } from "./Transport.ts"
+
+/**
+ * Marks every error of this SDK.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/NetError")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
+
+/**
+ * What was being done when it failed.
+ *
+ * @category models
+ */
+export type Operation =
+  | "connect"
+  | "listen"
+  | "accept"
+  | "read"
+  | "write"
+  | "shutdown"
+  | "reset"
+  | "decode"
+  | "encode"
+  | "send"
+  | "receive"
+
+/** What every error of a socket says. `address` is the peer's, or the one listened on. */
+interface SocketErrorProps {
+  readonly operation: Operation
+  readonly address?: SocketAddress | undefined
+  readonly cause?: unknown
+}
+
+const verbs: Readonly<Record<Operation, string>> = {
+  connect: "connect to",
+  listen: "listen on",
+  accept: "accept on",
+  read: "read from",
+  write: "write to",
+  shutdown: "shut down",
+  reset: "reset",
+  decode: "decode from",
+  encode: "encode for",
+  send: "send to",
+  receive: "receive on"
+}
+
+const describe = (self: SocketErrorProps, what: string): string =>
+  self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
+
+/**
+ * Nobody listens at the address (RST in answer to SYN). Bun 1.4 also reports unreachable hosts so (oven-sh/bun#37093).
+ *
+ * @category errors
+ */
+export class ConnectionRefused extends Data.TaggedError("ConnectionRefused")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "connection refused; is a server listening there?")
+  }
+}
+
+/**
+ * No connection within `connectTimeout`, which includes the look-up of the name; or the system gave up by itself.
+ *
+ * @category errors
+ */
+export class ConnectTimeout extends Data.TaggedError("ConnectTimeout")<SocketErrorProps & {
+  readonly timeout?: Duration.Duration | undefined
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, this.timeout === undefined ? "timed out" : `no answer within ${Duration.format(this.timeout)}`)
+  }
+}
+
+/**
+ * No route to that host (ICMP host unreachable).
+ *
+ * @category errors
+ */
+export class HostUnreachable extends Data.TaggedError("HostUnreachable")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "host unreachable; is it up, and on this network?")
+  }
+}
+
+/**
+ * No route to that network.
+ *
+ * @category errors
+ */
+export class NetworkUnreachable extends Data.TaggedError("NetworkUnreachable")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "network unreachable; is there a route to it?")
+  }
+}
+
+/**
+ * The host name has no address, or the resolver did not answer.
+ *
+ * @category errors
+ */
+export class NameNotFound extends Data.TaggedError("NameNotFound")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "no address found for this name; is it spelt right?")
+  }
+}
+
+/**
+ * The Unix socket path, or its folder, does not exist.
+ *
+ * @category errors
+ */
+export class PathNotFound extends Data.TaggedError("PathNotFound")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "no such path")
+  }
+}
+
+/**
+ * Somebody listens there already.
+ *
+ * @category errors
+ */
+export class AddressInUse extends Data.TaggedError("AddressInUse")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "address already in use; stop the other server or choose another port (0 takes a free one)")
+  }
+}
+
+/**
+ * The address is not one of this machine's.
+ *
+ * @category errors
+ */
+export class AddressNotAvailable extends Data.TaggedError("AddressNotAvailable")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "not an address of this machine")
+  }
+}
+
+/**
+ * The system, or Deno's permission model, forbids it.
+ *
+ * @category errors
+ */
+export class PermissionDenied extends Data.TaggedError("PermissionDenied")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "permission denied; ports below 1024 want privileges, Deno wants --allow-net")
+  }
+}
+
+/**
+ * The process has no descriptors, or the system no memory, left for another socket.
+ *
+ * @category errors
+ */
+export class ResourceExhausted extends Data.TaggedError("ResourceExhausted")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets")
+  }
+}
+
+/**
+ * The peer ended the connection abruptly (RST). Bytes under way in either direction may be lost.
+ *
+ * @category errors
+ */
+export class ConnectionReset extends Data.TaggedError("ConnectionReset")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "connection reset by the peer")
+  }
+}
+
+/**
+ * A write to a connection whose peer no longer reads.
+ *
+ * @category errors
+ */
+export class BrokenPipe extends Data.TaggedError("BrokenPipe")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "broken pipe; the peer no longer reads")
+  }
+}
+
+/**
+ * This side has closed the connection, or its writing half with `shutdown`.
+ *
+ * @category errors
+ */
+export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<SocketErrorProps> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, "closed by this side")
+  }
+}
+
+/**
+ * The peer's end of stream came before the bytes that were asked for. `received` of `expected` bytes had come.
+ *
+ * @category errors
+ */
+export class UnexpectedEnd extends Data.TaggedError("UnexpectedEnd")<SocketErrorProps & {
+  readonly received: number
+  readonly expected?: number | undefined
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `the peer ended the stream after ${this.received} bytes${this.expected === undefined ? "" : ` of ${this.expected}`}`)
+  }
+}
+
+/**
+ * No byte came within `readTimeout` while a read waited. The connection stays usable.
+ *
+ * @category errors
+ */
+export class ReadTimeout extends Data.TaggedError("ReadTimeout")<SocketErrorProps & {
+  readonly timeout: Duration.Duration
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `nothing received within ${Duration.format(this.timeout)}`)
+  }
+}
+
+/**
+ * The peer took no byte within `writeTimeout` while a write waited. The bytes already accepted stay queued.
+ *
+ * @category errors
+ */
+export class WriteTimeout extends Data.TaggedError("WriteTimeout")<SocketErrorProps & {
+  readonly timeout: Duration.Duration
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `the peer took nothing within ${Duration.format(this.timeout)}`)
+  }
+}
+
+/**
+ * A datagram, or a wait for a delimiter, beyond its limit.
+ *
+ * @category errors
+ */
+export class MessageTooLarge extends Data.TaggedError("MessageTooLarge")<SocketErrorProps & {
+  readonly size: number
+  readonly limit: number
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `${this.size} bytes are more than the limit of ${this.limit}`)
+  }
+}
+
+interface FrameErrorProps extends SocketErrorProps {
+  /** Where in the stream of bytes the frame began. */
+  readonly offset: number
+}
+
+/**
+ * A frame longer than the codec's maximum; `size` is what its header announced, or what had come when the limit was passed.
+ *
+ * @category errors
+ */
+export class FrameTooLarge extends Data.TaggedError("FrameTooLarge")<FrameErrorProps & { readonly size: number; readonly limit: number }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `frame of ${this.size} bytes at offset ${this.offset} is more than the limit of ${this.limit}`)
+  }
+}
+
+/**
+ * Bytes that are no frame of the codec's.
+ *
+ * @category errors
+ */
+export class FrameMalformed extends Data.TaggedError("FrameMalformed")<FrameErrorProps & { readonly reason: string }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `malformed frame at offset ${this.offset}: ${this.reason}`)
+  }
+}
+
+/**
+ * The stream ended within a frame: `received` bytes of it had come.
+ *
+ * @category errors
+ */
+export class FrameTruncated extends Data.TaggedError("FrameTruncated")<FrameErrorProps & { readonly received: number; readonly expected?: number | undefined }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `the stream ended ${this.received} bytes into the frame at offset ${this.offset}${this.expected === undefined ? "" : `, which has ${this.expected}`}`)
+  }
+}
+
+/**
+ * A handshake or record of TLS failed.
+ *
+ * @category errors
+ */
+export class TlsFailure extends Data.TaggedError("TlsFailure")<SocketErrorProps & { readonly reason: string }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `TLS failed: ${this.reason}`)
+  }
+}
+
+/**
+ * This runtime cannot do what was asked. Nothing was opened or changed. The support table in the README lists all cases.
+ *
+ * @category errors
+ */
+export class Unsupported extends Data.TaggedError("Unsupported")<{
+  readonly operation: Operation
+  readonly capability: Capability
+  readonly runtime: string
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return `${this.operation}: ${this.runtime} cannot do ${this.capability}; see the support table`
+  }
+}
+
+/**
+ * An option that cannot be meant, found before any socket is opened.
+ *
+ * @category errors
+ */
+export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+  readonly option: string
+  readonly value: unknown
+  readonly expected: string
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return `${this.option} ${String(this.value)}: not ${this.expected}`
+  }
+}
+
+/**
+ * A failure that the SDK has no name for; `code` and `cause` are the runtime's.
+ *
+ * @category errors
+ */
+export class Unknown extends Data.TaggedError("Unknown")<SocketErrorProps & { readonly code?: string | undefined; readonly reason: string }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, this.code === undefined ? this.reason : `${this.reason} (${this.code})`)
+  }
+}
+
+/**
+ * What opening a connection can fail with.
+ *
+ * @category unions
+ */
+export type ConnectError =
+  | ConnectionRefused
+  | ConnectTimeout
+  | HostUnreachable
+  | NetworkUnreachable
+  | NameNotFound
+  | PathNotFound
+  | AddressInUse
+  | AddressNotAvailable
+  | PermissionDenied
+  | ResourceExhausted
+  | ConnectionReset
+  | Unsupported
+  | InvalidOption
+  | Unknown
+
+/**
+ * What listening can fail with.
+ *
+ * @category unions
+ */
+export type BindError =
+  | AddressInUse
+  | AddressNotAvailable
+  | PermissionDenied
+  | NameNotFound
+  | PathNotFound
+  | ResourceExhausted
+  | Unsupported
+  | InvalidOption
+  | Unknown
+
+/**
+ * What taking a connection from a listener can fail with: only that the listener is closed.
+ *
+ * @category unions
+ */
+export type AcceptError = ConnectionClosed
+
+/**
+ * What a read can fail with. The peer's end of stream is no failure.
+ *
+ * @category unions
+ */
+export type ReadError = ConnectionReset | ConnectionClosed | ReadTimeout | Unknown
+
+/**
+ * What a write can fail with.
+ *
+ * @category unions
+ */
+export type WriteError = ConnectionReset | BrokenPipe | ConnectionClosed | WriteTimeout | Unknown
+
+/**
+ * What decoding or encoding frames can fail with.
+ *
+ * @category unions
+ */
+export type FrameError = FrameTooLarge | FrameMalformed | FrameTruncated
+
+/**
+ * Any error of this SDK.
+ *
+ * @category unions
+ */
+export type NetError = ConnectError | BindError | AcceptError | ReadError | WriteError | FrameError | UnexpectedEnd | MessageTooLarge | TlsFailure
+
+/**
+ * Whether a value is an error of this SDK.
+ *
+ * @category guards
+ */
+export const isNetError = (u: unknown): u is NetError => Predicate.hasProperty(u, TypeId)
+
+const transient: ReadonlySet<string> = new Set<NetError["_tag"]>([
+  "ConnectionRefused",
+  "ConnectTimeout",
+  "HostUnreachable",
+  "NetworkUnreachable",
+  "NameNotFound",
+  "ResourceExhausted",
+  "ConnectionReset",
+  "BrokenPipe",
+  "UnexpectedEnd",
+  "ReadTimeout",
+  "WriteTimeout"
+])
+
+/**
+ * Whether the same attempt may go well later: the network, the peer or a shortage was at fault, not the request.
+ *
+ * @category predicates
+ */
+export const isTransient = (error: unknown): boolean => isNetError(error) && transient.has(error._tag)
+
+type SocketErrorKind = Exclude<ErrorKind, "MessageTooLarge" | "Unsupported" | "Unknown">
+
+const classes: Readonly<Record<SocketErrorKind, new(props: SocketErrorProps) => NetError>> = {
+  ConnectionRefused,
+  ConnectTimeout,
+  HostUnreachable,
+  NetworkUnreachable,
+  NameNotFound,
+  PathNotFound,
+  AddressInUse,
+  AddressNotAvailable,
+  PermissionDenied,
+  ResourceExhausted,
+  ConnectionReset,
+  BrokenPipe,
+  ConnectionClosed
+}
+
+/**
+ * The typed error for what an adapter made of its runtime's error. A kind that the operation's union lacks becomes `Unknown`.
+ *
+ * @internal
+ */
+export const fromFailure = <E extends NetError>(
+  failure: Failure,
+  allowed: ReadonlySet<ErrorKind>,
+  props: SocketErrorProps
+): E | Unknown =>
+  allowed.has(failure.kind)
+    ? new classes[failure.kind as SocketErrorKind](props) as E
+    : new Unknown({ ...props, code: failure.code, reason: failure.message })
