@@ -1,0 +1,148 @@
+/**
+ * The network of Node, over `node:net`.
+ * `net` accepts at once, whatever the core wants (`acceptPause` false), and drops connections by itself when descriptors run out.
+ * It also works under the `node:net` of Deno and Bun; the Deno adapter uses it for what Deno's own sockets lack.
+ */
+import * as net from "node:net"
+import type * as Layer from "effect/Layer"
+import { classify } from "../../src/ErrorKind.ts"
+import * as Network from "../../src/Network.ts"
+import type { Cancel, ConnectEvents, ConnectRequest, Endpoint, ListenEvents, ListenerHandle, ListenRequest, StreamOptions, Transport } from "../../src/Transport.ts"
+import { NodeStream } from "./NodeStream.ts"
+
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
+
+const socketOptions = (options: StreamOptions) => ({
+  allowHalfOpen: true,
+  noDelay: options.noDelay,
+  keepAlive: options.keepAlive !== false,
+  keepAliveInitialDelay: options.keepAlive === false ? 0 : options.keepAlive
+})
+
+const pathOf = (endpoint: Endpoint): string | undefined => "path" in endpoint ? endpoint.path : undefined
+
+const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
+  const socket = new net.Socket({ allowHalfOpen: true, writableHighWaterMark: request.writeBuffer } as net.SocketConstructorOpts)
+  let settled = false
+  const onFail = (error: unknown) => {
+    if (settled) return
+    settled = true
+    events.onFail(error)
+  }
+  const onConnect = () => {
+    settled = true
+    socket.off("error", onFail)
+    const handle = new NodeStream(socket, request, pathOf(request.endpoint))
+    handle.events = events.onOpen(handle)
+  }
+  socket.pause()
+  socket.on("error", onFail)
+  socket.once("connect", onConnect)
+  try {
+    socket.connect({
+      ...request.endpoint,
+      ...socketOptions(request),
+      ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
+      ...(request.localPort === undefined ? {} : { localPort: request.localPort })
+    } as net.SocketConnectOpts)
+  } catch (error) {
+    // Deno's permission model throws at once where Node reports later.
+    queueMicrotask(() => onFail(error))
+  }
+  return () => {
+    if (settled) return
+    settled = true
+    socket.off("connect", onConnect)
+    socket.destroy()
+  }
+}
+
+const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
+  const path = pathOf(request.endpoint)
+  const server = net.createServer({
+    ...socketOptions(request),
+    pauseOnConnect: true,
+    highWaterMark: request.writeBuffer
+  })
+  let state: "opening" | "open" | "closed" = "opening"
+  const close = () => {
+    if (state === "closed") return
+    const wasOpen = state === "open"
+    state = "closed"
+    // The port is free when close returns; the event of that name waits for the connections too.
+    server.close()
+    if (wasOpen) queueMicrotask(() => events.onClose())
+  }
+  server.on("error", (error) => {
+    if (state === "open") events.onAcceptError(error)
+    else if (state === "opening") {
+      state = "closed"
+      events.onFail(error)
+    }
+  })
+  server.on("connection", (socket) => {
+    if (path === undefined && socket.remoteAddress === undefined) {
+      socket.on("error", () => {})
+      socket.destroy()
+      events.onAcceptError(Object.assign(new Error("connection reset before it was accepted"), { code: "ECONNABORTED" }))
+      return
+    }
+    const handle = new NodeStream(socket, request, path)
+    const wanted = events.onAccept(handle)
+    if (wanted === undefined) handle.reset()
+    else handle.events = wanted
+  })
+  server.listen({
+    ...request.endpoint,
+    ...(request.backlog === undefined ? {} : { backlog: request.backlog }),
+    ...(request.reusePort ? { reusePort: true } : {}),
+    ipv6Only: request.ipv6Only
+  }, () => {
+    if (state !== "opening") return
+    state = "open"
+    const address = server.address() as net.AddressInfo | string
+    const handle: ListenerHandle = {
+      localAddress: typeof address === "string" ? { path: address } : { host: address.address, port: address.port },
+      pause() {},
+      resume() {},
+      close
+    }
+    events.onListening(handle)
+  })
+  return close
+}
+
+/**
+ * Node's sockets as a transport.
+ *
+ * @category transports
+ */
+export const transport: Transport = {
+  runtime: "node",
+  capabilities: {
+    reset: true,
+    acceptPause: false,
+    backlog: true,
+    reusePort: isNode && (major > 23 || (major === 23 && minor >= 1)),
+    ipv6Only: true,
+    localAddress: true,
+    keepAliveDelay: true,
+    resetVisible: true,
+    unreachableVisible: true,
+    unix: true,
+    datagram: false
+  },
+  connect,
+  listen,
+  classify,
+  // Twice: the first may come in the same turn of the loop, before its next look at the sockets.
+  afterPoll: (callback) => void setImmediate(() => void setImmediate(callback))
+}
+
+/**
+ * The network of Node.
+ *
+ * @category layers
+ */
+export const layer: Layer.Layer<Network.Network> = Network.layer(transport)

@@ -1,0 +1,137 @@
+/**
+ * One `net.Socket` behind the verbs of the seam. The listeners are shared functions, so a connection costs no closures.
+ * Node 20 shows a reset as a clean end when unread bytes were waiting (libuv before 1.52, libuv/libuv#4997); a write of no bytes
+ * at the end of stream tells the two apart, since the kernel answers it with an error on a socket that was reset.
+ */
+import type { Socket } from "node:net"
+import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
+
+const stream: unique symbol = Symbol("effect-netkit/NodeStream")
+
+type OwnedSocket = Socket & { [stream]: NodeStream }
+
+const nothing = new Uint8Array(0)
+
+const ignored: StreamEvents = {
+  onData() {},
+  onEnd() {},
+  onDrain() {},
+  onFinish() {},
+  onClose() {}
+}
+
+/** Takes over a connected socket, paused. `events` is set before the runtime's loop turns again. */
+export class NodeStream implements StreamHandle {
+  events: StreamEvents = ignored
+  readonly canReset: boolean
+  readonly remoteAddress: Endpoint | undefined
+  readonly #socket: Socket
+  readonly #writeBuffer: number
+  #localAddress: Endpoint | undefined
+  error: unknown = undefined
+
+  constructor(socket: Socket, options: StreamOptions, path: string | undefined) {
+    this.#socket = socket
+    this.#writeBuffer = options.writeBuffer
+    this.canReset = path === undefined
+    this.remoteAddress = path === undefined ? endpointOf(socket.remoteAddress, socket.remotePort) : { path }
+    this.#localAddress = path === undefined ? undefined : { path }
+    ;(socket as OwnedSocket)[stream] = this
+    socket.on("data", onData)
+    socket.on("end", onEnd)
+    socket.on("drain", onDrain)
+    socket.on("finish", onFinish)
+    socket.on("error", onError)
+    socket.on("close", onClose)
+  }
+
+  write(chunk: Uint8Array): boolean {
+    const socket = this.#socket
+    // Node answers false from the size of the chunk alone; what counts is what the kernel left behind.
+    return socket.write(chunk) || socket.writableLength < this.#writeBuffer
+  }
+
+  writev(chunks: ReadonlyArray<Uint8Array>): boolean {
+    const socket = this.#socket
+    socket.cork()
+    for (const chunk of chunks) socket.write(chunk)
+    socket.uncork()
+    return socket.writableLength < this.#writeBuffer
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  shutdownWrite(): void {
+    this.#socket.end()
+  }
+
+  close(): void {
+    this.#socket.destroySoon()
+  }
+
+  reset(): void {
+    if (this.canReset) this.#socket.resetAndDestroy()
+    else this.#socket.destroy()
+  }
+
+  get bufferedAmount(): number {
+    return this.#socket.writableLength
+  }
+
+  get localAddress(): Endpoint | undefined {
+    return this.#localAddress ??= endpointOf(this.#socket.localAddress, this.#socket.localPort)
+  }
+
+  setNoDelay(enabled: boolean): void {
+    this.#socket.setNoDelay(enabled)
+  }
+
+  setKeepAlive(enabled: boolean, initialDelayMillis: number): void {
+    this.#socket.setKeepAlive(enabled, initialDelayMillis)
+  }
+
+  /** The end of stream is sure only when the kernel still takes a write; skipped where a write would queue behind others. */
+  confirmEnd(): void {
+    const socket = this.#socket
+    if (socket.writableEnded || socket.writableLength > 0) this.events.onEnd()
+    else {
+      socket.write(nothing, (error) => {
+        if (!error) this.events.onEnd()
+      })
+    }
+  }
+}
+
+const endpointOf = (host: string | undefined, port: number | undefined): Endpoint | undefined =>
+  host === undefined || port === undefined ? undefined : { host, port }
+
+function onData(this: Socket, chunk: Uint8Array): void {
+  ;(this as OwnedSocket)[stream].events.onData(chunk)
+}
+
+function onEnd(this: Socket): void {
+  ;(this as OwnedSocket)[stream].confirmEnd()
+}
+
+function onDrain(this: Socket): void {
+  ;(this as OwnedSocket)[stream].events.onDrain()
+}
+
+function onFinish(this: Socket): void {
+  ;(this as OwnedSocket)[stream].events.onFinish()
+}
+
+function onError(this: Socket, error: Error): void {
+  ;(this as OwnedSocket)[stream].error ??= error
+}
+
+function onClose(this: Socket): void {
+  const self = (this as OwnedSocket)[stream]
+  self.events.onClose(self.error)
+}

@@ -1,0 +1,4 @@
+/**
+ * The network of Node: `NodeNetwork.layer`.
+ */
+export * as NodeNetwork from "./NodeNetwork.ts"
