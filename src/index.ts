@@ -1,0 +1,10 @@
+/**
+ * Sockets for Effect: see the README for a tour, `Net` and `Server` for the way in.
+ */
+export * as Connection from "./Connection.ts"
+export * as Net from "./Net.ts"
+export * as NetError from "./NetError.ts"
+export * as Network from "./Network.ts"
+export * as Server from "./Server.ts"
+export * as SocketAddress from "./SocketAddress.ts"
+export type * as Transport from "./Transport.ts"

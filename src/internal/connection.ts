@@ -1,0 +1,387 @@
+/**
+ * The state machine behind `Connection`: the seam's events come in below, the public effects go out above.
+ * Effects that do not depend on an argument are built once a connection, on first use; buffered data answers without suspending.
+ * The rules of closing are here: flush, FIN, discard what the peer still sends, release, and reset when time is up.
+ */
+import * as Chunk from "effect/Chunk"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Connection, ConnectionStats } from "../Connection.ts"
+import { TypeId } from "../Connection.ts"
+import type { ErrorKind } from "../ErrorKind.ts"
+import * as NetError from "../NetError.ts"
+import { fromEndpoint, type SocketAddress } from "../SocketAddress.ts"
+import type { StreamEvents, StreamHandle, Transport } from "../Transport.ts"
+import type { Deadlines } from "./deadlines.ts"
+import { Inbound } from "./inbound.ts"
+import { Outbound } from "./outbound.ts"
+import { nextTurn } from "./turn.ts"
+
+/** What all connections of one listener, or of one dial, have in common. */
+export interface Environment {
+  readonly transport: Transport
+  readonly clock: Clock.Clock
+  readonly readBuffer: number
+  readonly readTimeout: Duration.Duration
+  readonly writeTimeout: Duration.Duration
+  readonly closeTimeout: Duration.Duration
+  readonly readDeadlines: Deadlines | undefined
+  readonly writeDeadlines: Deadlines | undefined
+  /** The address dialled or listened on, where the runtime cannot tell one of the socket's own any more. */
+  readonly address: SocketAddress
+}
+
+const readKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset"])
+const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPipe"])
+
+const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
+
+const encoder = new TextEncoder()
+const toBytes = (message: Uint8Array | string): Uint8Array => typeof message === "string" ? encoder.encode(message) : message
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+export class ConnectionImpl implements Connection, StreamEvents {
+  readonly [TypeId]: TypeId = TypeId
+  /** Called once when the descriptor has been released. */
+  onReleased: (() => void) | undefined = undefined
+  released = false
+  readonly #handle: StreamHandle
+  readonly #environment: Environment
+  readonly #inbound: Inbound
+  readonly #outbound: Outbound
+  readonly #openedAt: number
+  #closing = false
+  #lingering = false
+  #releasing = false
+  #finished = false
+  #remoteAddress: SocketAddress | undefined
+  #localAddress: SocketAddress | undefined
+  #awaiting: Array<() => void> | undefined
+  #read: Connection["read"] | undefined
+  #write: Connection["write"] | undefined
+  #pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<NetError.ReadError>> | undefined
+
+  constructor(handle: StreamHandle, environment: Environment) {
+    this.#handle = handle
+    this.#environment = environment
+    this.#inbound = new Inbound(handle, environment.readBuffer, environment.readDeadlines)
+    this.#outbound = new Outbound(handle, environment.writeDeadlines, () =>
+      Effect.fail(
+        new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: environment.writeTimeout })
+      ) as Effect.Effect<never, never>)
+    this.#openedAt = environment.clock.unsafeCurrentTimeMillis()
+  }
+
+  // --- addresses and figures ---
+
+  get remoteAddress(): SocketAddress {
+    return this.#remoteAddress ??= addressOr(this.#handle.remoteAddress, this.#environment.address)
+  }
+
+  get localAddress(): SocketAddress {
+    return this.#localAddress ??= addressOr(this.#handle.localAddress, this.#environment.address)
+  }
+
+  get stats(): Effect.Effect<ConnectionStats> {
+    return Effect.sync(() => ({
+      bytesRead: this.#inbound.total,
+      bytesWritten: this.#outbound.total,
+      unread: this.#inbound.queue.size,
+      unsent: this.released ? 0 : this.#outbound.buffered,
+      age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.#openedAt)
+    }))
+  }
+
+  // --- reading ---
+
+  get read(): Connection["read"] {
+    return this.#read ??= Effect.withFiberRuntime((fiber) => this.#next(fiber as AnyFiber))
+  }
+
+  #next(fiber: AnyFiber): Connection["read"] {
+    const chunk = this.#inbound.queue.shift()
+    if (chunk !== undefined) {
+      this.#inbound.taken()
+      return Exit.succeed(Option.some(chunk))
+    }
+    return this.#stopped() ?? (this.#inbound.ended ? none : this.#inbound.wait(fiber, this.read, 1))
+  }
+
+  /** The failure of a read that finds no bytes, if there is one. */
+  #stopped(): Effect.Effect<never, NetError.ReadError> | undefined {
+    const { failure } = this.#inbound
+    if (failure !== undefined) return failure()
+    if (!this.#inbound.takeTimeout()) return undefined
+    return Effect.fail(
+      new NetError.ReadTimeout({
+        operation: "read",
+        address: this.remoteAddress,
+        timeout: this.#environment.readTimeout
+      })
+    )
+  }
+
+  get readExactly(): Connection["readExactly"] {
+    return (n) => this.#exactly(n)
+  }
+
+  #exactly(n: number): ReturnType<Connection["readExactly"]> {
+    if (!(Number.isSafeInteger(n) && n >= 0)) {
+      return Effect.die(new NetError.InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
+    }
+    const self: ReturnType<Connection["readExactly"]> = Effect.withFiberRuntime((fiber) => {
+      const { queue } = this.#inbound
+      if (queue.size >= n) {
+        const bytes = queue.take(n)
+        this.#inbound.taken()
+        return Exit.succeed(bytes)
+      }
+      return this.#stopped() ?? (this.#inbound.ended
+        ? this.#unexpectedEnd(n)
+        : this.#inbound.wait(fiber as AnyFiber, self, n))
+    })
+    return self
+  }
+
+  get readUntil(): Connection["readUntil"] {
+    return (delimiter, options) => this.#until(toBytes(delimiter), options?.maxLength ?? 65536)
+  }
+
+  #until(pattern: Uint8Array, maxLength: number): ReturnType<Connection["readUntil"]> {
+    if (pattern.length === 0) {
+      return Effect.die(new NetError.InvalidOption({ option: "delimiter", value: "", expected: "at least one byte" }))
+    }
+    return Effect.suspend(() => {
+      let seen = 0
+      const self: ReturnType<Connection["readUntil"]> = Effect.withFiberRuntime((fiber) => {
+        const { queue } = this.#inbound
+        const at = queue.indexOf(pattern, seen)
+        const length = at === -1 ? queue.size : at + pattern.length
+        if (length > maxLength || (at === -1 && length === maxLength)) {
+          return Effect.fail(
+            new NetError.MessageTooLarge({ operation: "read", address: this.remoteAddress, size: length, limit: maxLength })
+          )
+        }
+        if (at !== -1) {
+          const bytes = queue.take(length)
+          this.#inbound.taken()
+          return Exit.succeed(bytes)
+        }
+        seen = Math.max(0, queue.size - pattern.length + 1)
+        return this.#stopped() ?? (this.#inbound.ended
+          ? this.#unexpectedEnd(undefined)
+          : this.#inbound.wait(fiber as AnyFiber, self, queue.size + 1))
+      })
+      return self
+    })
+  }
+
+  #unexpectedEnd(expected: number | undefined): Effect.Effect<never, NetError.UnexpectedEnd> {
+    return Effect.fail(
+      new NetError.UnexpectedEnd({
+        operation: "read",
+        address: this.remoteAddress,
+        received: this.#inbound.queue.size,
+        expected
+      })
+    )
+  }
+
+  get unread(): Connection["unread"] {
+    return (bytes) =>
+      Effect.sync(() => {
+        if (bytes.length === 0 || this.#inbound.discarding) return
+        this.#inbound.queue.unshift(bytes)
+        this.#inbound.wakeReaders()
+      })
+  }
+
+  get stream(): Connection["stream"] {
+    return Stream.repeatEffectChunkOption(
+      this.#pull ??= Effect.withFiberRuntime((fiber) => this.#nextAll(fiber as AnyFiber))
+    )
+  }
+
+  #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<NetError.ReadError>> {
+    if (this.#inbound.queue.size > 0) {
+      const chunks = this.#inbound.queue.takeAll()
+      this.#inbound.taken()
+      return Exit.succeed(Chunk.unsafeFromArray(chunks))
+    }
+    const stopped = this.#stopped()
+    if (stopped !== undefined) return Effect.mapError(stopped, Option.some)
+    return this.#inbound.ended ? Exit.fail(Option.none()) : this.#inbound.wait(fiber, this.#pull!, 1)
+  }
+
+  // --- writing ---
+
+  // Getters of bound functions, so that `Stream.runForEach(other, connection.write)` means what it says.
+  get write(): Connection["write"] {
+    return this.#write ??= (message) => Effect.suspend(() => this.#outbound.write(toBytes(message)))
+  }
+
+  get writeAll(): Connection["writeAll"] {
+    return (chunks) => Effect.suspend(() => this.#outbound.writeAll(Array.from(chunks, toBytes)))
+  }
+
+  get sink(): Connection["sink"] {
+    return Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array | string>) => this.writeAll(chunk))
+  }
+
+  // --- the end ---
+
+  get shutdown(): Effect.Effect<void> {
+    return Effect.sync(() => {
+      if (this.#outbound.ended) return
+      this.#outbound.finish(() => this.#closedByUs("write"), () => this.#handle.shutdownWrite())
+    })
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.unsafeClose()
+      if (this.released) return Effect.void
+      return Effect.raceFirst(
+        Effect.interruptible(this.closed),
+        Effect.interruptible(Effect.sleep(this.#environment.closeTimeout)).pipe(Effect.tap(() => this.#handle.reset()))
+      ).pipe(Effect.zipRight(this.closed))
+    })
+  }
+
+  get reset(): Effect.Effect<void, NetError.Unsupported> {
+    return Effect.suspend(() => {
+      if (!this.released && !this.#handle.canReset) {
+        return Effect.fail(
+          new NetError.Unsupported({ operation: "reset", capability: "reset", runtime: this.#environment.transport.runtime })
+        )
+      }
+      this.unsafeReset()
+      return this.closed
+    })
+  }
+
+  get closed(): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (this.released) return resume(Effect.void)
+      const listener = () => resume(Effect.void)
+      const awaiting = this.#awaiting ??= []
+      awaiting.push(listener)
+      return Effect.sync(() => void awaiting.splice(awaiting.indexOf(listener), 1))
+    })
+  }
+
+  get setNoDelay(): Connection["setNoDelay"] {
+    return (enabled) => Effect.sync(() => this.#handle.setNoDelay(enabled))
+  }
+
+  /** Begins the close; `onReleased` tells its end. */
+  unsafeClose(): void {
+    if (this.#closing || this.released) return
+    this.#closing = true
+    const inbound = this.#inbound
+    // Bytes that wait unread in the kernel would turn the close into a reset, which destroys what was flushed (RFC 2525 section 2.17).
+    // They are discarded until the peer's FIN if any are known of; where nobody has ever read, one look at the socket decides.
+    const unread = inbound.queue.size > 0 || (inbound.started && inbound.paused)
+    const unknown = !inbound.started
+    inbound.discard()
+    inbound.fail(() => this.#closedByUs("read"))
+    this.#outbound.finish(() => this.#closedByUs("write"), () => {
+      if (inbound.ended || !(unread || unknown)) return this.#release()
+      this.#handle.shutdownWrite()
+      if (unread) this.#lingering = true
+      else {
+        this.#environment.transport.afterPoll(() => {
+          if (inbound.discarded > 0 && !inbound.ended) this.#lingering = true
+          else this.#release()
+        })
+      }
+    })
+  }
+
+  /** Cuts the connection off, with RST where the socket can. */
+  unsafeReset(): void {
+    if (this.released) return
+    this.#closing = true
+    this.#inbound.discard()
+    this.#inbound.fail(() => this.#closedByUs("read"))
+    this.#outbound.fail(() => this.#closedByUs("write"))
+    this.#handle.reset()
+  }
+
+  #release(): void {
+    if (this.#releasing || this.released) return
+    this.#releasing = true
+    this.#handle.close()
+  }
+
+  #closedByUs(operation: "read" | "write"): Effect.Effect<never, never> {
+    return Effect.fail(new NetError.ConnectionClosed({ operation, address: this.remoteAddress })) as Effect.Effect<never, never>
+  }
+
+  // --- what the runtime reports ---
+
+  onData(chunk: Uint8Array): void {
+    nextTurn()
+    this.#inbound.push(chunk)
+  }
+
+  onEnd(): void {
+    nextTurn()
+    if (this.#inbound.ended) return
+    this.#inbound.end()
+    if (this.#lingering || this.#finished) this.#release()
+  }
+
+  onDrain(): void {
+    nextTurn()
+    this.#outbound.drained()
+  }
+
+  onFinish(): void {
+    nextTurn()
+    this.#finished = true
+    // Both directions have ended: nothing more can happen here, so the descriptor need not wait for the scope.
+    if (this.#inbound.ended) this.#release()
+  }
+
+  onClose(error?: unknown): void {
+    if (this.released) return
+    nextTurn()
+    this.released = true
+    if (error === undefined) {
+      if (!this.#inbound.ended && this.#inbound.failure === undefined) this.#inbound.end()
+      this.#outbound.fail(() => this.#gone(undefined))
+    } else {
+      this.#inbound.fail(() => this.#failed("read", error))
+      this.#outbound.fail(() => this.#failed("write", error))
+    }
+    const awaiting = this.#awaiting ?? []
+    this.#awaiting = undefined
+    this.onReleased?.()
+    for (const listener of awaiting) listener()
+  }
+
+  #failed(operation: "read" | "write", cause: unknown): Effect.Effect<never, never> {
+    const failure = this.#environment.transport.classify(cause)
+    const props = { operation, address: this.remoteAddress, cause }
+    // A pipe that breaks under a write is, to who reads, a peer that went away without an end of stream.
+    const error = operation === "read" && failure.kind === "BrokenPipe"
+      ? new NetError.ConnectionReset(props)
+      : NetError.fromFailure<NetError.ReadError>(failure, operation === "read" ? readKinds : writeKinds, props)
+    return Effect.fail(error) as Effect.Effect<never, never>
+  }
+
+  #gone(cause: unknown): Effect.Effect<never, never> {
+    return Effect.fail(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress, cause })) as Effect.Effect<never, never>
+  }
+}
+
+const addressOr = (endpoint: Parameters<typeof fromEndpoint>[0] | undefined, otherwise: SocketAddress): SocketAddress =>
+  endpoint === undefined ? otherwise : fromEndpoint(endpoint)

@@ -1,0 +1,156 @@
+/**
+ * The reading half of a connection: what has come and was not read yet, who waits for it, and when the runtime must stop reading.
+ * At most `limit` bytes wait (and what the runtime had in hand when it was paused); a waiting reader holds no bytes, so interrupting
+ * one loses nothing.
+ */
+import * as Effect from "effect/Effect"
+import type * as Fiber from "effect/Fiber"
+import type { StreamHandle } from "../Transport.ts"
+import { ByteQueue } from "./byteQueue.ts"
+import { type Deadlines, Entry } from "./deadlines.ts"
+import { type Resume, wake } from "./turn.ts"
+
+interface Reader {
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly resume: Resume<never, never>
+  /** What the reader does when it goes on: the read itself, once more. */
+  readonly retry: Effect.Effect<never, never>
+  /** Bytes below which waking it is useless. */
+  readonly want: number
+}
+
+export class Inbound extends Entry {
+  readonly queue = new ByteQueue()
+  total = 0
+  /** The peer's FIN has come. */
+  ended = false
+  /** Why no more bytes will come, other than the peer's FIN: makes the error of the next read. */
+  failure: (() => Effect.Effect<never, never>) | undefined = undefined
+  /** Discards what comes instead of keeping it, and remembers that something came. */
+  discarding = false
+  discarded = 0
+  #flowing = false
+  started = false
+  #want = 0
+  #timedOut = false
+  #readers: Array<Reader> = []
+  readonly #handle: StreamHandle
+  readonly #limit: number
+  readonly #deadlines: Deadlines | undefined
+
+  constructor(handle: StreamHandle, limit: number, deadlines: Deadlines | undefined) {
+    super()
+    this.#handle = handle
+    this.#limit = limit
+    this.#deadlines = deadlines
+  }
+
+  /** Bytes wait in the kernel, or may do so, which nobody has asked for. */
+  get paused(): boolean {
+    return !this.#flowing
+  }
+
+  get #done(): boolean {
+    return this.ended || this.failure !== undefined
+  }
+
+  push(chunk: Uint8Array): void {
+    if (this.failure !== undefined && !this.discarding) return
+    this.total += chunk.length
+    if (this.discarding) {
+      this.discarded += chunk.length
+      return
+    }
+    this.queue.push(chunk)
+    if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
+    if (this.#readers.length > 0) this.wakeReaders()
+  }
+
+  end(): void {
+    this.ended = true
+    this.wakeReaders()
+  }
+
+  fail(failure: () => Effect.Effect<never, never>): void {
+    if (this.failure === undefined) this.failure = failure
+    this.wakeReaders()
+  }
+
+  /** Reads on and keeps nothing, so that a close is not turned into a reset by bytes that nobody wants. */
+  discard(): void {
+    this.discarding = true
+    this.queue.clear()
+    if (!this.#done || !this.ended) this.#resume()
+  }
+
+  /** Call after every taking: lets the runtime read on once there is room. */
+  taken(): void {
+    if (!this.#flowing && !this.#done && this.queue.size < this.#limit) this.#resume()
+  }
+
+  /**
+   * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`.
+   * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
+   */
+  wait<A, E>(
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    retry: Effect.Effect<A, E>,
+    want: number
+  ): Effect.Effect<A, E> {
+    return Effect.async<A, E>((resume) => {
+      if (this.queue.size >= want || this.#done) {
+        resume(retry)
+        return
+      }
+      if (this.#readers.length > 0) this.#readers = this.#readers.filter((reader) => reader.fiber.unsafePoll() === null)
+      this.#readers.push({ fiber, resume, retry, want } as unknown as Reader)
+      this.#want = want
+      this.#deadlines?.arm(this)
+      this.started = true
+      if (!this.#flowing) this.#resume()
+    })
+  }
+
+  /** True once after the waiting reader was woken because its time was up. */
+  takeTimeout(): boolean {
+    const timedOut = this.#timedOut
+    this.#timedOut = false
+    return timedOut
+  }
+
+  expire(): void {
+    if (this.#readers.length === 0) return
+    this.#timedOut = true
+    this.wakeReaders()
+  }
+
+  wakeReaders(): void {
+    const readers = this.#readers
+    if (readers.length === 0) return
+    const size = this.queue.size
+    const all = this.#done || this.#timedOut
+    if (readers.length === 1) {
+      const reader = readers[0]!
+      if (!all && size < reader.want) return
+      readers.length = 0
+      this.#deadlines?.disarm(this)
+      wake(reader.resume, reader.retry)
+      return
+    }
+    this.#readers = all ? [] : readers.filter((reader) => size < reader.want)
+    if (this.#readers.length === 0) this.#deadlines?.disarm(this)
+    for (const reader of readers) if (all || size >= reader.want) wake(reader.resume, reader.retry)
+  }
+
+  #pause(): void {
+    if (!this.#flowing) return
+    this.#flowing = false
+    this.#handle.pause()
+  }
+
+  #resume(): void {
+    if (this.#flowing) return
+    this.#flowing = true
+    this.#handle.resume()
+  }
+}

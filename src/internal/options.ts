@@ -1,0 +1,91 @@
+/**
+ * Options of sockets: defaults, and checks that run before anything is opened.
+ * A check throws `InvalidOption` with the option's name; `checked` turns that into a typed failure.
+ */
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import { InvalidOption, type Operation, Unsupported } from "../NetError.ts"
+import type { Capability, StreamOptions, Transport } from "../Transport.ts"
+
+/** Options that a connection keeps for its life, dialled or accepted. */
+export interface SocketOptions {
+  /** Sends small messages at once (TCP_NODELAY). Default `true`. */
+  readonly noDelay?: boolean | undefined
+  /** Probes a silent peer: `true` with the system's delay, a duration for a delay of its own. Default `false`. */
+  readonly keepAlive?: boolean | Duration.DurationInput | undefined
+  /** Bytes read ahead of the reader before the kernel's window is let close. Default 256 KiB. */
+  readonly readBuffer?: number | undefined
+  /** Bytes that wait for the kernel before a write waits. Default 64 KiB. */
+  readonly writeBuffer?: number | undefined
+  /** How long a read may wait for a byte. Default infinity. */
+  readonly readTimeout?: Duration.DurationInput | undefined
+  /** How long a write may wait without the peer taking a byte. Default infinity; 30 seconds for a `Server`. */
+  readonly writeTimeout?: Duration.DurationInput | undefined
+  /** How long a close may take to flush and to see the peer's end. Default 5 seconds. */
+  readonly closeTimeout?: Duration.DurationInput | undefined
+  /** The connection must be able to send RST (`reset`). Costs something on Deno alone; the others always can. Default `false`. */
+  readonly resettable?: boolean | undefined
+}
+
+export interface ResolvedOptions extends StreamOptions {
+  readonly readBuffer: number
+  readonly readTimeout: Duration.Duration
+  readonly writeTimeout: Duration.Duration
+  readonly closeTimeout: Duration.Duration
+}
+
+/** Runs checks that throw `InvalidOption` or `Unsupported`. */
+export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Unsupported> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(check())
+    } catch (error) {
+      if (error instanceof InvalidOption || error instanceof Unsupported) return Effect.fail(error)
+      throw error
+    }
+  })
+
+/** A whole number from `least` on. */
+export const whole = (option: string, value: number | undefined, otherwise: number, least: number, expected: string): number => {
+  if (value === undefined) return otherwise
+  if (!Number.isSafeInteger(value) || value < least) throw new InvalidOption({ option, value, expected })
+  return value
+}
+
+/** A duration that is not negative; `Duration` itself takes NaN and negative numbers for zero. */
+export const duration = (
+  option: string,
+  value: Duration.DurationInput | undefined,
+  otherwise: Duration.DurationInput
+): Duration.Duration => {
+  const input = value ?? otherwise
+  const decoded = typeof input === "number" && !(input >= 0) ? undefined : Duration.decodeUnknown(input)
+  if (decoded === undefined || decoded._tag === "None") {
+    throw new InvalidOption({ option, value, expected: "a duration" })
+  }
+  return decoded.value
+}
+
+/** Fails for an option that was asked for and that the runtime has not. */
+export const require = (transport: Transport, capability: Capability, asked: boolean, operation: Operation): void => {
+  if (asked && transport.capabilities[capability] === false) {
+    throw new Unsupported({ operation, capability, runtime: transport.runtime })
+  }
+}
+
+export const resolve = (options: SocketOptions, transport: Transport, operation: Operation): ResolvedOptions => {
+  const keepAlive = options.keepAlive ?? false
+  const delay = typeof keepAlive === "boolean" ? undefined : duration("keepAlive", keepAlive, 0)
+  require(transport, "keepAliveDelay", delay !== undefined, operation)
+  require(transport, "reset", options.resettable === true, operation)
+  return {
+    noDelay: options.noDelay ?? true,
+    keepAlive: keepAlive === false ? false : delay === undefined ? 0 : Duration.toMillis(delay),
+    readBuffer: whole("readBuffer", options.readBuffer, 262144, 1, "a number of bytes from 1"),
+    writeBuffer: whole("writeBuffer", options.writeBuffer, 65536, 1, "a number of bytes from 1"),
+    readTimeout: duration("readTimeout", options.readTimeout, Duration.infinity),
+    writeTimeout: duration("writeTimeout", options.writeTimeout, Duration.infinity),
+    closeTimeout: duration("closeTimeout", options.closeTimeout, "5 seconds"),
+    resettable: options.resettable ?? false
+  }
+}

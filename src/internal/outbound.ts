@@ -1,0 +1,198 @@
+/**
+ * The writing half of a connection: what was accepted and not yet given to the runtime, and who waits for room.
+ * A message is taken whole or not at all, in the order of the calls; interrupting a writer that waits withdraws a message of which
+ * nothing has left, and only stops the waiting otherwise. Small messages of one turn of the event loop leave in one write.
+ */
+import * as Effect from "effect/Effect"
+import type { StreamHandle } from "../Transport.ts"
+import { concat } from "./byteQueue.ts"
+import { type Deadlines, Entry } from "./deadlines.ts"
+import { type Resume, turn, wake } from "./turn.ts"
+
+/** Messages up to this size are joined by copying; beyond, a copy costs more than a system call. */
+const joinLimit = 65536
+
+/** A larger message goes to the runtime in pieces, so that its progress can be seen and memory in the runtime stays bounded. */
+const pieceSize = 262144
+
+interface Waiting {
+  /** What has not been given to the runtime yet; `undefined` once all has. */
+  chunk: Uint8Array | undefined
+  begun: boolean
+  resume: Resume<void, never> | undefined
+}
+
+export class Outbound extends Entry {
+  /** Bytes accepted from writers. */
+  total = 0
+  /** Our FIN was asked for: by `shutdown` or `close`. */
+  ended = false
+  /** Why no more bytes will leave: makes the error of the next write. */
+  failure: (() => Effect.Effect<never, never>) | undefined = undefined
+  #full = false
+  #lastTurn = -1
+  #held: Array<Uint8Array> = []
+  #heldSize = 0
+  #waiting: Array<Waiting> = []
+  #done: (() => void) | undefined
+  readonly #timeout: () => Effect.Effect<never, never>
+  readonly #handle: StreamHandle
+  readonly #deadlines: Deadlines | undefined
+
+  constructor(handle: StreamHandle, deadlines: Deadlines | undefined, timeout: () => Effect.Effect<never, never>) {
+    super()
+    this.#handle = handle
+    this.#deadlines = deadlines
+    this.#timeout = timeout
+  }
+
+  /** Bytes accepted that the kernel has not taken yet. */
+  get buffered(): number {
+    let size = this.#heldSize + this.#handle.bufferedAmount
+    for (const { begun, chunk } of this.#waiting) if (begun && chunk !== undefined) size += chunk.length
+    return size
+  }
+
+  /** Writes one message. Settles at once while there is room. */
+  write(chunk: Uint8Array): Effect.Effect<void> {
+    if (this.failure !== undefined) return this.failure()
+    if (chunk.length === 0) return Effect.void
+    if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk)
+    this.total += chunk.length
+    const now = turn()
+    if (this.#lastTurn === now) return this.#hold(chunk)
+    this.#lastTurn = now
+    if (this.#handle.write(chunk)) return Effect.void
+    this.#full = true
+    return this.#wait({ chunk: undefined, begun: true, resume: undefined })
+  }
+
+  /** Writes many chunks as one message. */
+  writeAll(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
+    let size = 0
+    for (const chunk of chunks) size += chunk.length
+    if (size <= joinLimit || chunks.length === 1 || this.#full || this.#waiting.length > 0) return this.write(concat(chunks, size))
+    if (this.failure !== undefined) return this.failure()
+    this.flush()
+    this.total += size
+    if (this.#handle.writev(chunks)) return Effect.void
+    this.#full = true
+    return this.#wait({ chunk: undefined, begun: true, resume: undefined })
+  }
+
+  /** Gives what was held for this turn to the runtime. */
+  flush(): void {
+    const size = this.#heldSize
+    if (size === 0) return
+    const held = this.#held
+    this.#held = []
+    this.#heldSize = 0
+    if (this.failure !== undefined) return
+    if (!this.#handle.write(concat(held, size))) this.#full = true
+  }
+
+  drained(): void {
+    this.#full = false
+    this.#pump()
+  }
+
+  /** Ends the writers that wait with nothing sent, and lets the message that has begun go out whole; then `done` is called. */
+  finish(failure: () => Effect.Effect<never, never>, done: () => void): void {
+    this.flush()
+    this.ended = true
+    this.failure ??= failure
+    const begun = this.#waiting.filter((entry) => entry.begun)
+    const refused = this.#waiting.filter((entry) => !entry.begun)
+    this.#waiting = begun
+    this.#done = done
+    for (const { resume } of refused) resume?.(failure())
+    this.#pump()
+  }
+
+  /** Nothing will leave any more. */
+  fail(failure: () => Effect.Effect<never, never>): void {
+    this.ended = true
+    this.failure ??= failure
+    this.#held = []
+    this.#heldSize = 0
+    this.#done = undefined
+    this.#deadlines?.disarm(this)
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const { resume } of waiting) if (resume !== undefined) wake(resume, this.failure())
+  }
+
+  expire(): void {
+    const first = this.#waiting.find((entry) => entry.resume !== undefined)
+    if (first?.resume === undefined) return
+    const { resume } = first
+    first.resume = undefined
+    if (!first.begun) this.#waiting.splice(this.#waiting.indexOf(first), 1)
+    if (this.#waiting.some((entry) => entry.resume !== undefined)) this.#deadlines?.arm(this)
+    wake(resume, this.#timeout())
+  }
+
+  #hold(chunk: Uint8Array): Effect.Effect<void> {
+    if (this.#heldSize === 0) queueMicrotask(() => this.flush())
+    this.#held.push(chunk)
+    this.#heldSize += chunk.length
+    if (this.#heldSize >= joinLimit) this.flush()
+    return Effect.void
+  }
+
+  #enqueue(chunk: Uint8Array): Effect.Effect<void> {
+    const entry: Waiting = { chunk, begun: false, resume: undefined }
+    this.flush()
+    this.#waiting.push(entry)
+    this.#pump()
+    return this.#waiting.includes(entry) ? this.#await(entry) : Effect.void
+  }
+
+  #wait(entry: Waiting): Effect.Effect<void> {
+    this.#waiting.push(entry)
+    return this.#await(entry)
+  }
+
+  #await(entry: Waiting): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      if (this.failure !== undefined && !this.#waiting.includes(entry)) return resume(this.failure())
+      if (!this.#waiting.includes(entry)) return resume(Effect.void)
+      entry.resume = resume
+      if (this.due === Infinity) this.#deadlines?.arm(this)
+      return Effect.sync(() => {
+        entry.resume = undefined
+        if (!entry.begun) this.#waiting = this.#waiting.filter((other) => other !== entry)
+      })
+    })
+  }
+
+  /** Hands over waiting messages while there is room, and wakes their writers. */
+  #pump(): void {
+    while (!this.#full && this.#waiting.length > 0) {
+      const entry = this.#waiting[0]!
+      if (entry.chunk !== undefined) this.#handOver(entry, entry.chunk)
+      if (this.#full || entry.chunk !== undefined) continue
+      this.#waiting.shift()
+      if (entry.resume !== undefined) wake(entry.resume, Effect.void)
+    }
+    if (this.#waiting.length > 0) {
+      // The peer takes bytes: who still waits has its time anew.
+      if (this.due !== Infinity) this.#deadlines?.arm(this)
+      return
+    }
+    this.#deadlines?.disarm(this)
+    const done = this.#done
+    this.#done = undefined
+    done?.()
+  }
+
+  #handOver(entry: Waiting, chunk: Uint8Array): void {
+    const piece = chunk.length > pieceSize ? chunk.subarray(0, pieceSize) : chunk
+    if (!entry.begun) {
+      entry.begun = true
+      this.total += chunk.length
+    }
+    entry.chunk = piece.length === chunk.length ? undefined : chunk.subarray(pieceSize)
+    this.#full = !this.#handle.write(piece)
+  }
+}
