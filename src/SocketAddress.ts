@@ -244,7 +244,7 @@ export const parsePort = (text: string): Either.Either<number, InvalidOption> =>
   /^\d{1,5}$/.test(text) && Number(text) <= 65535 ? Either.right(Number(text)) : invalid("port", text, "a port")
 
 /**
- * An address from the configuration, read by `parse`.
+ * An address from the configuration, read by `parse`. What is wrong is told in a `ConfigError` that names the setting.
  *
  * @category parsing
  */
@@ -294,13 +294,6 @@ export const unmap = (address: SocketAddress): SocketAddress => {
   return host === undefined ? address : new InetAddress(host, address.port)
 }
 
-export { Cidr, CidrTypeId, isCidr, matches, parseCidr, unsafeParseCidr } from "./Cidr.ts"
-
-const within = (...texts: ReadonlyArray<string>): (address: SocketAddress | string) => boolean => {
-  const blocks = texts.map(unsafeParseCidr)
-  return (address) => matches(blocks, address)
-}
-
 /**
  * 4 or 6 for an IP address, as it is written: 6 for a mapped one. `undefined` for a name or a path.
  *
@@ -316,37 +309,49 @@ export const family = (address: SocketAddress | string): 4 | 6 | undefined => Ip
  */
 export const isIp = (address: SocketAddress | string): boolean => Ip.fromAddress(address) !== undefined
 
+const within = (...texts: ReadonlyArray<string>): (address: SocketAddress | string) => boolean => {
+  const blocks = texts.map(unsafeParseCidr)
+  return (address) => matches(blocks, address)
+}
+
 /**
  * 127.0.0.0/8 (RFC 1122) or ::1 (RFC 4291).
  *
  * @category predicates
  */
-export const isLoopback = within("127.0.0.0/8", "::1")
+export const isLoopback: (address: SocketAddress | string) => boolean = within("127.0.0.0/8", "::1")
 
 /**
  * 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918) or fc00::/7 (RFC 4193).
  *
  * @category predicates
  */
-export const isPrivate = within("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")
+export const isPrivate: (address: SocketAddress | string) => boolean = within(
+  "10.0.0.0/8",
+  "172.16.0.0/12",
+  "192.168.0.0/16",
+  "fc00::/7"
+)
 
 /**
  * 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291).
  *
  * @category predicates
  */
-export const isLinkLocal = within("169.254.0.0/16", "fe80::/10")
+export const isLinkLocal: (address: SocketAddress | string) => boolean = within("169.254.0.0/16", "fe80::/10")
 
 /**
  * 224.0.0.0/4 (RFC 5771) or ff00::/8 (RFC 4291).
  *
  * @category predicates
  */
-export const isMulticast = within("224.0.0.0/4", "ff00::/8")
+export const isMulticast: (address: SocketAddress | string) => boolean = within("224.0.0.0/4", "ff00::/8")
 
 /**
  * 0.0.0.0 or ::, which listen on every address.
  *
  * @category predicates
  */
-export const isUnspecified = within("0.0.0.0", "::")
+export const isUnspecified: (address: SocketAddress | string) => boolean = within("0.0.0.0", "::")
+
+export { Cidr, CidrTypeId, isCidr, matches, parseCidr, unsafeParseCidr } from "./Cidr.ts"

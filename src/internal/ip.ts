@@ -142,7 +142,7 @@ export const canonicalHost = (host: string): string | undefined => {
   return isName(host) ? host.toLowerCase() : undefined
 }
 
-/** Reads CIDR notation; an address alone is a block of one. Bits after the prefix are cleared; scope ids are refused. */
+/** Reads CIDR notation; an address alone is a block of one. Bits after the prefix are cleared, scope ids refused. */
 export const parseBlock = (text: string): Block | undefined => {
   const slash = text.indexOf("/")
   const ip = parse(slash < 0 ? text : text.slice(0, slash))
@@ -161,5 +161,7 @@ export const formatBlock = ({ groups, prefix }: Block): string =>
     : `${formatGroups(groups)}/${prefix}`
 
 /** IPv4, in either spelling, lies in IPv4 blocks only: `::/0` is all of IPv6, not all of both. */
-export const contains = ({ groups, masks, prefix }: Block, ip: Ip): boolean =>
-  groups.every((group, i) => (ip.groups[i]! & masks[i]!) === group) && (prefix >= mappedPrefix || !isMapped(ip.groups))
+export const contains = ({ groups, masks, prefix }: Block, ip: Ip): boolean => {
+  for (let i = 0; i < 8; i++) if ((ip.groups[i]! & masks[i]!) !== groups[i]) return false
+  return prefix >= mappedPrefix || !isMapped(ip.groups)
+}
