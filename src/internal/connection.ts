@@ -71,11 +71,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
   constructor(handle: StreamHandle, environment: Environment) {
     this.#handle = handle
     this.#environment = environment
-    this.#inbound = new Inbound(handle, environment.readBuffer, environment.readDeadlines)
-    this.#outbound = new Outbound(handle, environment.writeDeadlines, () =>
-      Effect.fail(
-        new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: environment.writeTimeout })
-      ) as Effect.Effect<never, never>)
+    const { readBuffer, readDeadlines, readTimeout, writeDeadlines, writeTimeout } = environment
+    this.#inbound = new Inbound(handle, readBuffer, readDeadlines, () =>
+      failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout })))
+    this.#outbound = new Outbound(handle, writeDeadlines, () =>
+      failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })))
     this.#openedAt = environment.clock.unsafeCurrentTimeMillis()
   }
 
@@ -111,21 +111,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
       this.#inbound.taken()
       return Exit.succeed(Option.some(chunk))
     }
-    return this.#stopped() ?? (this.#inbound.ended ? none : this.#inbound.wait(fiber, this.read, 1))
-  }
-
-  /** The failure of a read that finds no bytes, if there is one. */
-  #stopped(): Effect.Effect<never, NetError.ReadError> | undefined {
-    const { failure } = this.#inbound
-    if (failure !== undefined) return failure()
-    if (!this.#inbound.takeTimeout()) return undefined
-    return Effect.fail(
-      new NetError.ReadTimeout({
-        operation: "read",
-        address: this.remoteAddress,
-        timeout: this.#environment.readTimeout
-      })
-    )
+    return this.#inbound.failure?.() ?? (this.#inbound.ended ? none : this.#inbound.wait(fiber, this.read, 1))
   }
 
   get readExactly(): Connection["readExactly"] {
@@ -143,7 +129,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
         this.#inbound.taken()
         return Exit.succeed(bytes)
       }
-      return this.#stopped() ?? (this.#inbound.ended
+      return this.#inbound.failure?.() ?? (this.#inbound.ended
         ? this.#unexpectedEnd(n)
         : this.#inbound.wait(fiber as AnyFiber, self, n))
     })
@@ -175,7 +161,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
           return Exit.succeed(bytes)
         }
         seen = Math.max(0, queue.size - pattern.length + 1)
-        return this.#stopped() ?? (this.#inbound.ended
+        return this.#inbound.failure?.() ?? (this.#inbound.ended
           ? this.#unexpectedEnd(undefined)
           : this.#inbound.wait(fiber as AnyFiber, self, queue.size + 1))
       })
@@ -205,19 +191,26 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   get stream(): Connection["stream"] {
     return Stream.repeatEffectChunkOption(
-      this.#pull ??= Effect.withFiberRuntime((fiber) => this.#nextAll(fiber as AnyFiber))
+      this.#pull ??= Effect.flatMap(
+        Effect.mapError(
+          Effect.withFiberRuntime<Chunk.Chunk<Uint8Array>, NetError.ReadError>((fiber) => this.#nextAll(fiber as AnyFiber)),
+          Option.some
+        ),
+        (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)
+      )
     )
   }
 
-  #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<NetError.ReadError>> {
-    if (this.#inbound.queue.size > 0) {
-      const chunks = this.#inbound.queue.takeAll()
+  /** All chunks that wait, or none at the end of stream. */
+  #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, NetError.ReadError> {
+    const { ended, failure, queue } = this.#inbound
+    if (queue.size > 0) {
+      const chunks = queue.takeAll()
       this.#inbound.taken()
       return Exit.succeed(Chunk.unsafeFromArray(chunks))
     }
-    const stopped = this.#stopped()
-    if (stopped !== undefined) return Effect.mapError(stopped, Option.some)
-    return this.#inbound.ended ? Exit.fail(Option.none()) : this.#inbound.wait(fiber, this.#pull!, 1)
+    if (failure !== undefined) return failure()
+    return ended ? Exit.succeed(Chunk.empty()) : this.#inbound.wait(fiber, Effect.suspend(() => this.#nextAll(fiber)), 1)
   }
 
   // --- writing ---
@@ -322,7 +315,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   #closedByUs(operation: "read" | "write"): Effect.Effect<never, never> {
-    return Effect.fail(new NetError.ConnectionClosed({ operation, address: this.remoteAddress })) as Effect.Effect<never, never>
+    return failing(new NetError.ConnectionClosed({ operation, address: this.remoteAddress }))
   }
 
   // --- what the runtime reports ---
@@ -357,7 +350,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.released = true
     if (error === undefined) {
       if (!this.#inbound.ended && this.#inbound.failure === undefined) this.#inbound.end()
-      this.#outbound.fail(() => this.#gone(undefined))
+      this.#outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
     } else {
       this.#inbound.fail(() => this.#failed("read", error))
       this.#outbound.fail(() => this.#failed("write", error))
@@ -375,13 +368,12 @@ export class ConnectionImpl implements Connection, StreamEvents {
     const error = operation === "read" && failure.kind === "BrokenPipe"
       ? new NetError.ConnectionReset(props)
       : NetError.fromFailure<NetError.ReadError>(failure, operation === "read" ? readKinds : writeKinds, props)
-    return Effect.fail(error) as Effect.Effect<never, never>
-  }
-
-  #gone(cause: unknown): Effect.Effect<never, never> {
-    return Effect.fail(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress, cause })) as Effect.Effect<never, never>
+    return failing(error)
   }
 }
+
+/** The halves of a connection carry failures without knowing their types; the effects of `Connection` name them. */
+const failing = (error: NetError.NetError): Effect.Effect<never, never> => Exit.fail(error) as Exit.Exit<never, never>
 
 const addressOr = (endpoint: Parameters<typeof fromEndpoint>[0] | undefined, otherwise: SocketAddress): SocketAddress =>
   endpoint === undefined ? otherwise : fromEndpoint(endpoint)

@@ -29,23 +29,30 @@ export class Inbound extends Entry {
   /** Discards what comes instead of keeping it, and remembers that something came. */
   discarding = false
   discarded = 0
-  #flowing = false
+  /** Somebody has waited for bytes, so the runtime was let read. */
   started = false
+  #flowing = false
   #want = 0
-  #timedOut = false
   #readers: Array<Reader> = []
   readonly #handle: StreamHandle
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
+  readonly #timeout: () => Effect.Effect<never, never>
 
-  constructor(handle: StreamHandle, limit: number, deadlines: Deadlines | undefined) {
+  constructor(
+    handle: StreamHandle,
+    limit: number,
+    deadlines: Deadlines | undefined,
+    timeout: () => Effect.Effect<never, never>
+  ) {
     super()
     this.#handle = handle
     this.#limit = limit
     this.#deadlines = deadlines
+    this.#timeout = timeout
   }
 
-  /** Bytes wait in the kernel, or may do so, which nobody has asked for. */
+  /** The runtime was told to stop reading: bytes may wait in the kernel. */
   get paused(): boolean {
     return !this.#flowing
   }
@@ -80,7 +87,7 @@ export class Inbound extends Entry {
   discard(): void {
     this.discarding = true
     this.queue.clear()
-    if (!this.#done || !this.ended) this.#resume()
+    if (!this.ended) this.#resume()
   }
 
   /** Call after every taking: lets the runtime read on once there is room. */
@@ -111,24 +118,17 @@ export class Inbound extends Entry {
     })
   }
 
-  /** True once after the waiting reader was woken because its time was up. */
-  takeTimeout(): boolean {
-    const timedOut = this.#timedOut
-    this.#timedOut = false
-    return timedOut
-  }
-
   expire(): void {
-    if (this.#readers.length === 0) return
-    this.#timedOut = true
-    this.wakeReaders()
+    const readers = this.#readers
+    this.#readers = []
+    for (const { resume } of readers) wake(resume, this.#timeout())
   }
 
   wakeReaders(): void {
     const readers = this.#readers
     if (readers.length === 0) return
     const size = this.queue.size
-    const all = this.#done || this.#timedOut
+    const all = this.#done
     if (readers.length === 1) {
       const reader = readers[0]!
       if (!all && size < reader.want) return
