@@ -279,22 +279,28 @@ export class ConnectionImpl implements Connection, StreamEvents {
     if (this.#closing || this.released) return
     this.#closing = true
     const inbound = this.#inbound
-    // Bytes that wait unread in the kernel would turn the close into a reset, which destroys what was flushed (RFC 2525 section 2.17).
-    // They are discarded until the peer's FIN if any are known of; where nobody has ever read, one look at the socket decides.
-    const unread = inbound.queue.size > 0 || (inbound.started && inbound.paused)
-    const unknown = !inbound.started
+    const flooded = inbound.started && inbound.paused
+    const clear = inbound.started && !inbound.paused && inbound.queue.size === 0
     inbound.discard()
     inbound.fail(() => this.#closedByUs("read"))
     this.#outbound.finish(() => this.#closedByUs("write"), () => {
-      if (inbound.ended || !(unread || unknown)) return this.#release()
+      if (inbound.ended || clear) return this.#release()
       this.#handle.shutdownWrite()
-      if (unread) this.#lingering = true
-      else {
-        this.#environment.transport.afterPoll(() => {
-          if (inbound.discarded > 0 && !inbound.ended) this.#lingering = true
-          else this.#release()
-        })
-      }
+      if (flooded) this.#lingering = true
+      else this.#releaseWhenQuiet(0)
+    })
+  }
+
+  /**
+   * Bytes that wait unread in the kernel would turn the release into a reset, which destroys what was flushed (RFC 2525 section 2.17).
+   * So they are taken out first; a peer that sends on and on is given until its FIN, or `closeTimeout`.
+   */
+  #releaseWhenQuiet(discarded: number): void {
+    this.#environment.transport.afterPoll(() => {
+      const inbound = this.#inbound
+      if (inbound.ended || inbound.discarded === discarded) this.#release()
+      else if (inbound.discarded > this.#environment.readBuffer) this.#lingering = true
+      else this.#releaseWhenQuiet(inbound.discarded)
     })
   }
 
