@@ -3,6 +3,8 @@
  * An address is kept in one spelling (RFC 5952), so that `::1` and `0:0:0:0:0:0:0:1` are the same place.
  * A port is free again the moment it is released: there is no TIME_WAIT.
  */
+import * as Ip from "../../src/internal/ip.ts"
+import { InvalidOption } from "../../src/NetError.ts"
 import type { Endpoint, InetEndpoint } from "../../src/Transport.ts"
 import { systemError } from "./SystemError.ts"
 
@@ -24,13 +26,15 @@ const loopbackFor = (address: string): string => isV6(address) ? "::1" : "127.0.
 
 const isLoopback = (address: string): boolean => address.startsWith("127.") || address === "::1"
 
-/** The one spelling of an IP address, or nothing for a name. The URL parser knows IPv6 on every runtime. */
+/** The one spelling of an IP address, or nothing for a name. An IPv4 address mapped into IPv6 is the IPv4 address. */
 const canonical = (host: string): string | undefined => {
-  if (!isV6(host)) return /^\d{1,3}(\.\d{1,3}){3}$/.test(host) ? host : undefined
-  const [address = "", zone] = host.split("%")
-  if (!URL.canParse(`http://[${address}]`)) return undefined
-  const spelling = new URL(`http://[${address}]`).hostname.slice(1, -1)
-  return zone === undefined ? spelling : `${spelling}%${zone}`
+  const ip = Ip.parse(host)
+  return ip && (Ip.unmap(host) ?? Ip.format(ip))
+}
+
+const option = <A>(name: string, text: string, value: A | undefined, expected: string): A => {
+  if (value === undefined) throw new InvalidOption({ option: name, value: text, expected })
+  return value
 }
 
 const keyOf = (endpoint: Endpoint): string | number => "path" in endpoint ? endpoint.path : endpoint.port
@@ -49,17 +53,17 @@ const overlap = (a: Binding, b: Binding): boolean =>
 
 export class AddressSpace<Listener extends Binding> {
   readonly #names = new Map<string, ReadonlyArray<string>>([["localhost", ["127.0.0.1", "::1"]]])
-  readonly #own: ReadonlySet<string>
+  readonly #own: ReadonlyArray<Ip.Block>
   readonly #listeners = new Map<string | number, Array<Listener>>()
   readonly #dialled = new Set<string>()
   #ephemeral = 0
 
   constructor(names: Readonly<Record<string, string | ReadonlyArray<string>>>, own: ReadonlyArray<string>) {
-    const spell = (address: string) => canonical(address) ?? address
     for (const [name, addresses] of Object.entries(names)) {
-      this.#names.set(name.toLowerCase(), [addresses].flat().map(spell))
+      const spelled = [addresses].flat().map((text) => option("names", text, canonical(text), "an IP address"))
+      this.#names.set(name.toLowerCase(), spelled)
     }
-    this.#own = new Set(own.map(spell))
+    this.#own = own.map((text) => option("addresses", text, Ip.parseBlock(text), "an IP address or a CIDR block"))
   }
 
   /** What a dialled endpoint may mean, in order; a wildcard means this host, as on Linux. Throws ENOTFOUND. */
@@ -132,7 +136,7 @@ export class AddressSpace<Listener extends Binding> {
   }
 
   #isOwn(address: string): boolean {
-    return isLoopback(address) || this.#own.has(address)
+    return isLoopback(address) || this.#own.some((block) => Ip.contains(block, Ip.parse(address)!))
   }
 
   #bindable(endpoint: Endpoint): Endpoint {
@@ -146,10 +150,12 @@ export class AddressSpace<Listener extends Binding> {
 
   /** Left to itself, a connection to a loopback address starts at the first one, any other where it goes to. */
   #sourceFor(destination: string, wanted: string | undefined): string {
-    const host = wanted === undefined ? undefined : canonical(wanted) ?? wanted
-    if (host === undefined || isWildcard(host)) return isLoopback(destination) ? loopbackFor(destination) : destination
-    if (isV6(host) === isV6(destination) && this.#isOwn(host)) return host
-    throw systemError("bind", "EADDRNOTAVAIL", host)
+    if (wanted === undefined || isWildcard(wanted)) {
+      return isLoopback(destination) ? loopbackFor(destination) : destination
+    }
+    const host = canonical(wanted)
+    if (host !== undefined && isV6(host) === isV6(destination) && this.#isOwn(host)) return host
+    throw systemError("bind", "EADDRNOTAVAIL", wanted)
   }
 
   /** In turn, so that a port just released is the last to come back. */

@@ -5,7 +5,7 @@
  */
 import * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
-import { InvalidOption } from "../../src/NetError.ts"
+import { whole } from "../../src/internal/options.ts"
 import * as Network from "../../src/Network.ts"
 import type { Cancel, Capabilities, ListenEvents, ListenRequest, Transport } from "../../src/Transport.ts"
 import { AddressSpace } from "./AddressSpace.ts"
@@ -29,7 +29,10 @@ export interface Options {
   readonly backlog?: number | undefined
   /** Host names and their addresses, in the order to try. `localhost` is known; any other name is not found. */
   readonly names?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
-  /** Addresses of this network beside 127.0.0.0/8 and ::1. Any other is not available to bind, unreachable to dial. */
+  /**
+   * Addresses and CIDR blocks of this network beside 127.0.0.0/8 and ::1. Binding any other fails with
+   * `AddressNotAvailable`, dialling it with `NetworkUnreachable`.
+   */
   readonly addresses?: ReadonlyArray<string> | undefined
 }
 
@@ -51,19 +54,21 @@ const capabilities: Capabilities = {
  * A new network, with ports, paths and names of its own. Two transports made here never meet.
  *
  * Every callback comes from one queue, first in first out, in microtasks; no clock is used, so `TestClock` and fake
- * timers do no harm. Throws `InvalidOption` for a size that is none.
+ * timers do no harm. Throws `InvalidOption` for a size or an address that is none.
  *
  * @example
- * import { MemoryNetwork } from "effect-netkit/memory"
+ * ```ts
  * import { Network } from "effect-netkit"
+ * import { MemoryNetwork } from "effect-netkit/memory"
  *
- * const network = Network.layer(MemoryNetwork.make({ names: { "db.test": "10.0.0.5" }, addresses: ["10.0.0.5"] }))
+ * const network = Network.layer(MemoryNetwork.make({ names: { "db.test": "10.0.0.5" }, addresses: ["10.0.0.0/8"] }))
+ * ```
  *
  * @category constructors
  */
 export const make = (options: Options = {}): Transport => {
-  const bufferSize = wholeNumber("bufferSize", options.bufferSize ?? 65536, 1)
-  const backlog = wholeNumber("backlog", options.backlog ?? 511, 0)
+  const bufferSize = whole("bufferSize", options.bufferSize, 65536, 1, "a number of bytes from 1")
+  const backlog = whole("backlog", options.backlog, 511, 0, "a whole number from 0")
   const addresses = new AddressSpace<MemoryListener>(options.names ?? {}, options.addresses ?? [])
   const kernel: Kernel = { tasks: new TaskQueue(), addresses, bufferSize }
   return {
@@ -75,11 +80,6 @@ export const make = (options: Options = {}): Transport => {
     // What can be delivered now has its task already, and that comes first.
     afterPoll: (callback) => kernel.tasks.post(callback)
   }
-}
-
-const wholeNumber = (option: string, value: number, least: number): number => {
-  if (Number.isSafeInteger(value) && value >= least) return value
-  throw new InvalidOption({ option, value, expected: `a whole number of at least ${least}` })
 }
 
 const listen = (

@@ -130,7 +130,8 @@ describe("a connection", () => {
     server.close()
     client.resume()
     await turn()
-    expect(script.log.filter((line) => line.startsWith("c"))).toEqual(["c data 10", "c data 1", "c end", "c close EPIPE"])
+    const events = script.log.filter((line) => line.startsWith("c"))
+    expect(events).toEqual(["c data 10", "c data 1", "c end", "c close EPIPE"])
   })
 
   it("answers bytes for a closed peer with a broken pipe", async () => {
