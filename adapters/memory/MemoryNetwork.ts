@@ -1,0 +1,112 @@
+/**
+ * A network in memory, for tests and demonstrations: listeners, connections and names that no other network sees.
+ * It keeps the promises of real sockets (bounded buffers, half-close, resets, backlog) and passes the same conformance
+ * suite, but uses no clock and no chance: the same program gives the same events in the same order.
+ */
+import * as Layer from "effect/Layer"
+import { classify } from "../../src/ErrorKind.ts"
+import { whole } from "../../src/internal/options.ts"
+import * as Network from "../../src/Network.ts"
+import type { Cancel, Capabilities, ListenEvents, ListenRequest, Transport } from "../../src/Transport.ts"
+import { AddressSpace } from "./AddressSpace.ts"
+import type { Kernel } from "./Kernel.ts"
+import { MemoryDial } from "./MemoryDial.ts"
+import { MemoryListener } from "./MemoryListener.ts"
+import { TaskQueue } from "./TaskQueue.ts"
+
+/**
+ * How a memory network differs from the default one.
+ *
+ * @category models
+ */
+export interface Options {
+  /**
+   * Bytes that each direction of a connection holds between the two ends, as the kernels' buffers do. Default 64 KiB.
+   * 1 delivers every byte by itself, which finds the framing that relies on borders between writes.
+   */
+  readonly bufferSize?: number | undefined
+  /** Connections that may wait to be accepted, for a listener that does not say; as on Linux, one more. Default 511. */
+  readonly backlog?: number | undefined
+  /** Host names and their addresses, in the order to try. `localhost` is known; any other name is not found. */
+  readonly names?: Readonly<Record<string, string | ReadonlyArray<string>>> | undefined
+  /**
+   * Addresses and CIDR blocks of this network beside 127.0.0.0/8 and ::1. Binding any other fails with
+   * `AddressNotAvailable`, dialling it with `NetworkUnreachable`.
+   */
+  readonly addresses?: ReadonlyArray<string> | undefined
+}
+
+const capabilities: Capabilities = {
+  reset: true,
+  acceptPause: true,
+  backlog: true,
+  reusePort: true,
+  ipv6Only: true,
+  localAddress: true,
+  keepAliveDelay: true,
+  resetVisible: true,
+  unreachableVisible: true,
+  unix: true,
+  datagram: false
+}
+
+/**
+ * A new network, with ports, paths and names of its own. Two transports made here never meet.
+ *
+ * Every callback comes from one queue, first in first out, in microtasks; no clock is used, so `TestClock` and fake
+ * timers do no harm. Throws `InvalidOption` for a size or an address that is none.
+ *
+ * @example
+ * ```ts
+ * import { Network } from "effect-netkit"
+ * import { MemoryNetwork } from "effect-netkit/memory"
+ *
+ * const network = Network.layer(MemoryNetwork.make({ names: { "db.test": "10.0.0.5" }, addresses: ["10.0.0.0/8"] }))
+ * ```
+ *
+ * @category constructors
+ */
+export const make = (options: Options = {}): Transport => {
+  const bufferSize = whole("bufferSize", options.bufferSize, 65536, 1, "a number of bytes from 1")
+  const backlog = whole("backlog", options.backlog, 511, 0, "a whole number from 0")
+  const addresses = new AddressSpace<MemoryListener>(options.names ?? {}, options.addresses ?? [])
+  const kernel: Kernel = { tasks: new TaskQueue(), addresses, bufferSize }
+  return {
+    runtime: "memory",
+    capabilities,
+    connect: (request, events) => new MemoryDial(kernel, request, events).cancel,
+    listen: (request, events) => listen(kernel, { ...request, backlog: request.backlog ?? backlog }, events),
+    classify,
+    // What can be delivered now has its task already, and that comes first.
+    afterPoll: (callback) => kernel.tasks.post(callback)
+  }
+}
+
+const listen = (
+  kernel: Kernel,
+  request: ListenRequest & { readonly backlog: number },
+  events: ListenEvents
+): Cancel => {
+  let cancelled = false
+  kernel.tasks.post(() => {
+    if (cancelled) return
+    let listener: MemoryListener
+    try {
+      listener = new MemoryListener(kernel, kernel.addresses.resolveBinding(request.endpoint, request), request, events)
+    } catch (error) {
+      return events.onFail(error)
+    }
+    events.onListening(listener)
+  })
+  return () => {
+    cancelled = true
+  }
+}
+
+/**
+ * A memory network of its own for whatever is built with this layer: a test that provides it starts from nothing.
+ * For options, give `make(options)` to `Network.layer`.
+ *
+ * @category layers
+ */
+export const layer: Layer.Layer<Network.Network> = Layer.sync(Network.Network, () => make())
