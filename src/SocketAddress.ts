@@ -148,7 +148,9 @@ const orThrow: <A>(result: Either.Either<A, InvalidOption>) => A = Either.getOrT
  * `127.1` for 127.0.0.1. Throws `InvalidOption`; `fromInput` is for values from outside.
  *
  * ```ts
- * SocketAddress.inet("::1", 8080)
+ * import { SocketAddress } from "effect-netkit"
+ *
+ * const loopback = SocketAddress.inet("::1", 8080)
  * ```
  *
  * @category constructors
