@@ -148,7 +148,7 @@ const resolveConnect = (remote: SocketAddress.SocketAddress, options: ConnectOpt
   return {
     ...Options.resolve(options, transport, "connect"),
     connectTimeout: Options.duration("connectTimeout", options.connectTimeout, "10 seconds"),
-    localAddress,
+    localAddress: localAddress?.replace(/^\[|\]$/g, ""),
     localPort: port
   }
 }

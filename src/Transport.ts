@@ -156,6 +156,9 @@ export interface Transport {
   listen(request: ListenRequest, events: ListenEvents): Cancel
   /** Names an error that came up through `onFail`, `onClose` or `onAcceptError`. Never throws. */
   classify(error: unknown): Failure
-  /** Calls back once the runtime has looked at its sockets at least once more, so that bytes which wait are delivered before. */
-  afterPoll(callback: () => void): void
+  /**
+   * Calls back once the runtime has looked at its sockets at least once more, so that bytes which wait are delivered before; and not
+   * before so many milliseconds of real time have passed, which a network without real time leaves out.
+   */
+  afterPoll(callback: () => void, millis?: number): void
 }

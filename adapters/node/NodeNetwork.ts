@@ -4,6 +4,7 @@
  * It also works under the `node:net` of Deno and Bun; the Deno adapter uses it for what Deno's own sockets lack.
  */
 import * as net from "node:net"
+import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import * as Network from "../../src/Network.ts"
@@ -136,8 +137,11 @@ export const transport: Transport = {
   connect,
   listen,
   classify,
-  // Twice: the first may come in the same turn of the loop, before its next look at the sockets.
-  afterPoll: (callback) => void setImmediate(() => void setImmediate(callback))
+  afterPoll(callback, millis = 0) {
+    if (millis > 0) setTimeout(callback, millis)
+    // Twice: the first may come in the same turn of the loop, before its next look at the sockets.
+    else setImmediate(() => void setImmediate(callback))
+  }
 }
 
 /**

@@ -45,6 +45,9 @@ const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none(
 const encoder = new TextEncoder()
 const toBytes = (message: Uint8Array | string): Uint8Array => typeof message === "string" ? encoder.encode(message) : message
 
+/** Milliseconds. Longer than almost any round trip of the Internet. */
+const roundTrip = 200
+
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 export class ConnectionImpl implements Connection, StreamEvents {
@@ -286,22 +289,21 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#outbound.finish(() => this.#closedByUs("write"), () => {
       if (inbound.ended || clear) return this.#release()
       this.#handle.shutdownWrite()
-      if (flooded) this.#lingering = true
-      else this.#releaseWhenQuiet(0)
+      this.#lingering = true
+      this.#releaseWhenQuiet(0, flooded)
     })
   }
 
   /**
    * Bytes that wait unread in the kernel would turn the release into a reset, which destroys what was flushed (RFC 2525 section 2.17).
-   * So they are taken out first; a peer that sends on and on is given until its FIN, or `closeTimeout`.
+   * So they are taken out until none come any more; a peer in full flow is given the time of a round trip to pause.
    */
-  #releaseWhenQuiet(discarded: number): void {
+  #releaseWhenQuiet(discarded: number, flooded: boolean): void {
     this.#environment.transport.afterPoll(() => {
       const inbound = this.#inbound
       if (inbound.ended || inbound.discarded === discarded) this.#release()
-      else if (inbound.discarded > this.#environment.readBuffer) this.#lingering = true
-      else this.#releaseWhenQuiet(inbound.discarded)
-    })
+      else this.#releaseWhenQuiet(inbound.discarded, flooded || inbound.discarded > this.#environment.readBuffer)
+    }, flooded ? roundTrip : 0)
   }
 
   /** Cuts the connection off, with RST where the socket can. */
