@@ -60,7 +60,7 @@ export class Outbound extends Entry {
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk)
     this.total += chunk.length
     const now = turn()
-    if (this.#lastTurn === now) return this.#hold(chunk)
+    if (this.#lastTurn === now || this.#heldSize > 0) return this.#hold(chunk)
     this.#lastTurn = now
     if (this.#handle.write(chunk)) return Effect.void
     this.#full = true
