@@ -71,7 +71,8 @@ const byName: Readonly<Record<string, ErrorKind>> = {
   BrokenPipe: "BrokenPipe",
   BadResource: "ConnectionClosed",
   Interrupted: "ConnectionClosed",
-  NotFound: "PathNotFound"
+  NotFound: "PathNotFound",
+  URIError: "NameNotFound"
 }
 
 /** Names an error of any of the runtimes. Falls back to `Unknown`; an aggregate is as its own code, else as its first part. */

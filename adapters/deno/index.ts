@@ -1,0 +1,4 @@
+/**
+ * The network of Deno: `DenoNetwork.layer`.
+ */
+export * as DenoNetwork from "./DenoNetwork.ts"
