@@ -1,6 +1,6 @@
 /**
  * Prints as JSON what the adapter of the runtime it runs in can do, and what the one in memory can.
- * `scripts/supportTable.ts` runs this under Node, Deno and Bun.
+ * `scripts/support-table.ts` runs this under Node, Deno and Bun.
  */
 import * as Effect from "effect/Effect"
 import { MemoryNetwork } from "../adapters/memory/index.ts"

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
-import { markdownPages, tsBlocks, typeCheck, uncheckedExamples } from "../scripts/docBlocks.ts"
+import { markdownPages, tsBlocks, typeCheck, uncheckedExamples } from "../scripts/doc-blocks.ts"
 
 const scripts = Object.keys(JSON.parse(readFileSync("package.json", "utf8")).scripts)
 

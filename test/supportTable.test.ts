@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs"
 import { expect, it } from "vitest"
-import { supportTable, withTable } from "../scripts/supportTable.ts"
+import { supportTable, withTable } from "../scripts/support-table.ts"
 
 it("the README's support table is up to date", () => {
   const page = readFileSync("README.md", "utf8")

@@ -64,7 +64,7 @@ export const withTable = (page: string, table: string): string => {
   return page.replace(markers, (_, start, end) => `${start}${table}\n${end}`)
 }
 
-if (process.argv[1]?.endsWith("supportTable.ts")) {
+if (process.argv[1]?.endsWith("support-table.ts")) {
   const table = supportTable()
   writeFileSync("README.md", withTable(readFileSync("README.md", "utf8"), table))
   console.log(table)
