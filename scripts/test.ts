@@ -7,14 +7,14 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { runtimes } from "./runtimes.ts"
 
 const vitest = "node_modules/vitest/vitest.mjs"
 
-/** How to run a script inside each runtime. Without `--bun`, Bun would hand it to Node. */
+/** How to run vitest inside each runtime. Without `--bun`, Bun would hand it to Node. */
 const commands = {
+  ...runtimes,
   node: ["node"],
-  deno: ["deno", "run", "--allow-all"],
-  bun: ["bun", "--bun"],
   node24: ["npx", "--yes", "--package", "node@24", "--", "node"]
 } as const
 
@@ -37,7 +37,7 @@ const run = (runtime: Runtime, args: ReadonlyArray<string>, report: string): Out
   const { status } = spawnSync(
     command,
     [...prefix, vitest, "run", "--reporter=default", "--reporter=json", `--outputFile.json=${report}`, ...args],
-    { stdio: "inherit", env: { ...process.env, EXPECT_RUNTIME: runtime.replace(/\d+$/, "") } }
+    { stdio: "inherit", env: { ...process.env, EXPECT_RUNTIME: runtime }, timeout: 900_000 }
   )
   const counts = readCounts(report)
   // A crash, an unhandled rejection or a file that does not load fails the run without failing a test.
@@ -63,7 +63,9 @@ const main = (args: ReadonlyArray<string>): number => {
       .map((runtime) => run(runtime, rest, join(folder, `${runtime}.json`)))
     console.log()
     for (const { runtime, passed, failed, skipped, seconds } of outcomes) {
-      console.log(`${runtime.padEnd(6)} ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds.toFixed(1)} s`)
+      console.log(
+        `${runtime.padEnd(6)} ${passed} passed, ${failed} failed, ${skipped} skipped in ${seconds.toFixed(1)} s`
+      )
     }
     const failed = outcomes.reduce((sum, outcome) => sum + outcome.failed, 0)
     console.log(`${outcomes.reduce((sum, outcome) => sum + outcome.passed, 0)} passed, ${failed} failed`)

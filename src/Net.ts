@@ -142,7 +142,7 @@ const resolveConnect = (remote: SocketAddress.SocketAddress, options: ConnectOpt
   if (localAddress !== undefined && !SocketAddress.isIp(localAddress)) {
     throw new NetError.InvalidOption({ option: "localAddress", value: localAddress, expected: "an IP address" })
   }
-  Options.require(transport, "localAddress", localAddress !== undefined || localPort !== undefined, "connect")
+  Options.needs(transport, "localAddress", localAddress !== undefined || localPort !== undefined, "connect")
   const port = localPort === undefined ? undefined : Options.whole("localPort", localPort, 0, 0, "a port")
   if (port !== undefined && port > 65535) throw new NetError.InvalidOption({ option: "localPort", value: port, expected: "a port" })
   return {

@@ -5,7 +5,7 @@
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
-import { markdownPages, tsBlocks, typeCheck } from "../scripts/docBlocks.ts"
+import { markdownPages, tsBlocks, typeCheck, uncheckedExamples } from "../scripts/doc-blocks.ts"
 
 const scripts = Object.keys(JSON.parse(readFileSync("package.json", "utf8")).scripts)
 
@@ -14,6 +14,10 @@ describe("documentation", () => {
     const blocks = tsBlocks()
     expect(blocks.length).toBeGreaterThan(0)
     expect(typeCheck(blocks)).toEqual([])
+  })
+
+  it("every @example is a ts block", () => {
+    expect(uncheckedExamples()).toEqual([])
   })
 
   it.each(markdownPages())("%s names npm scripts that exist", (page) => {

@@ -112,8 +112,8 @@ export const bind = (
 const resolveListen = (options: ListenOptions, transport: Transport) => {
   const reusePort = options.reusePort ?? false
   const ipv6Only = options.ipv6Only ?? false
-  Options.require(transport, "reusePort", reusePort, "listen")
-  Options.require(transport, "ipv6Only", ipv6Only, "listen")
+  Options.needs(transport, "reusePort", reusePort, "listen")
+  Options.needs(transport, "ipv6Only", ipv6Only, "listen")
   return {
     ...Options.resolve(options, transport, "listen"),
     backlog: Options.whole("backlog", options.backlog, 511, 1, "a whole number from 1"),

@@ -10,7 +10,6 @@ import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import type { Scheduler } from "effect/Scheduler"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import { isNetError } from "../NetError.ts"
@@ -55,24 +54,27 @@ export class Handlers {
     closing: Deadlines | undefined
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
-      Effect.map(
-        Effect.runtime<Exclude<R, Scope.Scope>>(),
-        (runtime) => new Handlers(handler, runtime, inlineScheduler(fiber as Fiber.RuntimeFiber<unknown, unknown>), concurrency, closing)
-      )
+      Effect.map(Effect.runtime<Exclude<R, Scope.Scope>>(), (runtime) => {
+        const fork = Runtime.runFork(runtime)
+        const options = { scheduler: inlineScheduler(fiber as Fiber.RuntimeFiber<unknown, unknown>) }
+        return new Handlers(
+          (connection) => fork(Effect.scoped(Effect.suspend(() => handler(connection))), options),
+          (effect) => void fork(effect),
+          concurrency,
+          closing
+        )
+      })
     )
   }
 
   private constructor(
-    handler: (connection: Connection) => Effect.Effect<unknown, unknown, any>,
-    runtime: Runtime.Runtime<any>,
-    scheduler: Scheduler,
+    fork: (connection: ConnectionImpl) => Fiber.RuntimeFiber<unknown, unknown>,
+    log: (effect: Effect.Effect<void>) => void,
     concurrency: number,
     closing: Deadlines | undefined
   ) {
-    const fork = Runtime.runFork(runtime)
-    const options = { scheduler }
-    this.#fork = (connection) => fork(Effect.scoped(Effect.suspend(() => handler(connection))), options)
-    this.#log = (effect) => void fork(effect)
+    this.#fork = fork
+    this.#log = log
     this.#concurrency = concurrency
     this.#closing = closing
   }
@@ -164,6 +166,8 @@ export class Handlers {
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
     const log = failure._tag === "Some" && isNetError(failure.value) ? Effect.logDebug : Effect.logError
-    this.#log(Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress)))
+    this.#log(
+      Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress))
+    )
   }
 }

@@ -67,7 +67,7 @@ export const duration = (
 }
 
 /** Fails for an option that was asked for and that the runtime has not. */
-export const require = (transport: Transport, capability: Capability, asked: boolean, operation: Operation): void => {
+export const needs = (transport: Transport, capability: Capability, asked: boolean, operation: Operation): void => {
   if (asked && transport.capabilities[capability] === false) {
     throw new Unsupported({ operation, capability, runtime: transport.runtime })
   }
@@ -76,8 +76,8 @@ export const require = (transport: Transport, capability: Capability, asked: boo
 export const resolve = (options: SocketOptions, transport: Transport, operation: Operation): ResolvedOptions => {
   const keepAlive = options.keepAlive ?? false
   const delay = typeof keepAlive === "boolean" ? undefined : duration("keepAlive", keepAlive, 0)
-  require(transport, "keepAliveDelay", delay !== undefined, operation)
-  require(transport, "reset", options.resettable === true, operation)
+  needs(transport, "keepAliveDelay", delay !== undefined, operation)
+  needs(transport, "reset", options.resettable === true, operation)
   return {
     noDelay: options.noDelay ?? true,
     keepAlive: keepAlive === false ? false : delay === undefined ? 0 : Duration.toMillis(delay),

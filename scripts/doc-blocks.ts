@@ -27,10 +27,11 @@ export const markdownPages = (): ReadonlyArray<string> => [
 /** All `ts` blocks, those of Markdown pages first. */
 export const tsBlocks = (): ReadonlyArray<Block> => [
   ...markdownPages().flatMap((file) => fencedBlocks(file, readFileSync(file, "utf8"))),
-  ...["src", "adapters", "test/conformance"]
-    .flatMap((folder) => filesIn(folder, ".ts"))
-    .flatMap((file) => fencedBlocks(file, onlyDocComments(readFileSync(file, "utf8"))))
+  ...sourceFiles().flatMap((file) => fencedBlocks(file, onlyDocComments(readFileSync(file, "utf8"))))
 ]
+
+const sourceFiles = (): ReadonlyArray<string> =>
+  ["src", "adapters", "test/conformance"].flatMap((folder) => filesIn(folder, ".ts"))
 
 const filesIn = (root: string, extension: string): ReadonlyArray<string> =>
   existsSync(root)
@@ -39,6 +40,15 @@ const filesIn = (root: string, extension: string): ReadonlyArray<string> =>
       .map((name) => join(root, name))
       .sort()
     : []
+
+/** Places of `@example` tags that no `ts` block follows, so that nothing would check them. */
+export const uncheckedExamples = (): ReadonlyArray<string> =>
+  sourceFiles().flatMap((file) => {
+    const lines = readFileSync(file, "utf8").split("\n")
+    return lines.flatMap((line, index) =>
+      /^\s*\* @example/.test(line) && !/^\s*\* ```ts/.test(lines[index + 1] ?? "") ? [`${file}:${index + 1}`] : []
+    )
+  })
 
 /** Blanks out the code between doc comments and the stars before their lines, so that lines and columns stay. */
 const onlyDocComments = (source: string): string => {
@@ -76,7 +86,9 @@ export const typeCheck = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> =
   })
   const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false }
   writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ extends: "../tsconfig.json", compilerOptions, files }))
-  const { stdout, stderr, status } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"], { encoding: "utf8" })
+  const { stdout, stderr, status } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"], {
+    encoding: "utf8"
+  })
   const complaints = (stdout + stderr).trim().replace(/^\.docs\/(.+)\.\d+\.ts\((\d+),(\d+)\)/gm, "$1:$2:$3")
   return status === 0 ? [] : complaints.split(/\n(?=\S)/)
 }

@@ -1,0 +1,71 @@
+/**
+ * The table of what each runtime supports, from the `capabilities` that the adapters report inside the real runtimes.
+ * `npm run support-table` writes it into the README, between `<!-- support-table -->` and `<!-- /support-table -->`;
+ * test/supportTable.test.ts sees that it is up to date.
+ */
+import { execFileSync } from "node:child_process"
+import { readFileSync, writeFileSync } from "node:fs"
+import type { Capabilities, Capability } from "../src/Transport.ts"
+import { type Runtime, runtimes } from "./runtimes.ts"
+
+const rows: Record<Capability, string> = {
+  unix: "Unix domain sockets",
+  datagram: "UDP",
+  localAddress: "`localAddress` and `localPort` of an outgoing connection",
+  backlog: "`backlog`, the length of the kernel's queue",
+  acceptPause: "the kernel's queue fills while nobody accepts (elsewhere this library queues, up to `backlog`)",
+  reusePort: "`reusePort`: several processes accept on one port",
+  ipv6Only: "`ipv6Only`: a listener on `::` leaves IPv4 alone",
+  keepAliveDelay: "the delay of `keepAlive` is one's own",
+  reset: "closing with a reset (RST)",
+  resetVisible: "a reset by the peer is always told from its end of stream",
+  unreachableVisible: "host and network unreachable are told from a refusal"
+}
+
+/** Where it depends on the runtime's version or flags, whatever those are in this run. */
+const conditions: Partial<Record<string, Partial<Record<Capability, string>>>> = {
+  node: { reusePort: "from 23.1" },
+  deno: { reusePort: "with `--unstable-net`" }
+}
+
+interface Column {
+  readonly runtime: string
+  readonly capabilities: Capabilities
+}
+
+const columnsUnder = (runtime: Runtime): ReadonlyArray<Column> => {
+  const [command, ...args] = runtimes[runtime]
+  return JSON.parse(execFileSync(command, [...args, "scripts/capabilities.ts"], { encoding: "utf8" }))
+}
+
+const cell = ({ runtime, capabilities }: Column, capability: Capability): string => {
+  const value = capabilities[capability]
+  return conditions[runtime]?.[capability] ?? (value === "onRequest" ? "with `resettable`" : value ? "yes" : "no")
+}
+
+const row = (cells: ReadonlyArray<string>): string => `| ${cells.join(" | ")} |`
+
+/** The table in Markdown, made by starting each runtime once. */
+export const supportTable = (): string => {
+  const [node, memory] = columnsUnder("node")
+  const columns = [node!, columnsUnder("deno")[0]!, columnsUnder("bun")[0]!, memory!]
+  return [
+    row(["", "Node", "Deno", "Bun", "in memory"]),
+    row(["---", ...columns.map(() => "---")]),
+    ...(Object.keys(rows) as ReadonlyArray<Capability>)
+      .map((capability) => row([rows[capability], ...columns.map((column) => cell(column, capability))]))
+  ].join("\n")
+}
+
+/** The page with the table between its markers replaced. */
+export const withTable = (page: string, table: string): string => {
+  const markers = /(<!-- support-table -->\n)[^]*(<!-- \/support-table -->)/
+  if (!markers.test(page)) throw new Error("the page has no support-table markers")
+  return page.replace(markers, (_, start, end) => `${start}${table}\n${end}`)
+}
+
+if (process.argv[1]?.endsWith("support-table.ts")) {
+  const table = supportTable()
+  writeFileSync("README.md", withTable(readFileSync("README.md", "utf8"), table))
+  console.log(table)
+}
