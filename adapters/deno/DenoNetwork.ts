@@ -1,6 +1,6 @@
 /**
  * The network of Deno: TCP and Unix streams over `Deno.connect` and `Deno.listen`. What these cannot do is left to its
- * `node:net`, for the sockets that ask for it: an abortive close (`resettable`; the native `close` sends FIN first), and
+ * `node:net`, for the sockets that ask for it: abortive close (`resettable`; the native `close` sends FIN first) and
  * a local address to dial from (natively ignored in silence). Such a listener accepts at once, paused or not.
  */
 import type * as Layer from "effect/Layer"
