@@ -1,0 +1,119 @@
+/**
+ * A property that every transport must have, as data: a name, where it comes from, what it needs, and an effect that checks it.
+ * It runs in a scope of its own over a watched transport, within a guard of time; a defect or a leak is a failure like any other.
+ * What a transport cannot do is `unsupported`, and only if it says so by a typed error where an option asks for it.
+ */
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Net from "../../src/Net.ts"
+import type { BindError, ConnectError } from "../../src/NetError.ts"
+import { Network } from "../../src/Network.ts"
+import type { Capabilities, Capability } from "../../src/Transport.ts"
+import { equal, failsWith, PropertyFailure } from "./assert.ts"
+import { ListenAddress } from "./support.ts"
+import * as Witness from "./witness.ts"
+
+/**
+ * One property.
+ *
+ * @category models
+ */
+export interface Property {
+  /** A sentence that is true of a good transport; unique in its group. */
+  readonly name: string
+  readonly group: string
+  /** Where the invariant comes from. */
+  readonly source: string
+  /** The capabilities without which it cannot hold. */
+  readonly needs: ReadonlyArray<Capability>
+  /** Succeeds where the property holds. Leaves nothing open. */
+  readonly run: Effect.Effect<void, PropertyFailure, Network>
+}
+
+/**
+ * What became of a property: `detail` says why it failed, or which capability is missing.
+ *
+ * @category models
+ */
+export interface Outcome {
+  readonly group: string
+  readonly name: string
+  readonly source: string
+  readonly status: "pass" | "fail" | "unsupported"
+  readonly detail?: string | undefined
+}
+
+/** A property as it is written down in a file of its group. */
+export interface Draft {
+  readonly name: string
+  readonly source: string
+  readonly needs?: ReadonlyArray<Capability> | undefined
+  readonly run: Effect.Effect<unknown, unknown, Network | Scope.Scope>
+}
+
+/** How long a property may take before it counts as hanging. */
+const guard = "20 seconds"
+
+/** The properties of a group. */
+export const group = (name: string, drafts: ReadonlyArray<Draft>): ReadonlyArray<Property> =>
+  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs, run: watched(run) }))
+
+const watched = (body: Draft["run"]): Property["run"] =>
+  Effect.flatMap(Network, (transport) => {
+    const witness = Witness.make(transport)
+    return Effect.scoped(body).pipe(
+      Effect.provideService(Network, witness.transport),
+      Effect.zipRight(witness.verdict),
+      // What hangs may hang in a finalizer, which cannot be interrupted.
+      Effect.disconnect,
+      Effect.timeoutFail({ duration: guard, onTimeout: () => new PropertyFailure({ message: `hangs: not done after ${guard}` }) }),
+      Effect.catchAllCause((cause) => Effect.fail(asFailure(cause)))
+    )
+  })
+
+const asFailure = (cause: Cause.Cause<unknown>): PropertyFailure => {
+  const error = Cause.squash(cause)
+  return error instanceof PropertyFailure ? error : new PropertyFailure({ message: Cause.pretty(cause), cause })
+}
+
+/**
+ * Checks one property, or that what it needs is refused in so many words.
+ *
+ * @category running
+ */
+export const check = (property: Property): Effect.Effect<Outcome, never, Network> =>
+  Effect.flatMap(Network, ({ capabilities }) => {
+    const missing = property.needs.filter((capability) => capabilities[capability] === false)
+    const { group, name, source } = property
+    return (missing.length === 0 ? property.run : Effect.forEach(missing, isRefused, { discard: true })).pipe(
+      Effect.match({
+        onFailure: ({ message }): Outcome => ({ group, name, source, status: "fail", detail: message }),
+        onSuccess: (): Outcome =>
+          missing.length === 0
+            ? { group, name, source, status: "pass" }
+            : { group, name, source, status: "unsupported", detail: missing.join(", ") }
+      })
+    )
+  })
+
+/** The option that asks for a capability. What no option asks for is a gap that only the capabilities tell. */
+const asking: Partial<Record<keyof Capabilities, Net.ListenOptions | Net.ConnectOptions>> = {
+  reset: { resettable: true },
+  reusePort: { reusePort: true },
+  ipv6Only: { ipv6Only: true },
+  keepAliveDelay: { keepAlive: "1 minute" },
+  localAddress: { localAddress: "127.0.0.1" }
+}
+
+const isRefused = (capability: Capability): Effect.Effect<void, PropertyFailure, Network> => {
+  const options = asking[capability]
+  if (options === undefined) return Effect.void
+  const attempt: Effect.Effect<unknown, ConnectError | BindError, Network | Scope.Scope> = "localAddress" in options
+    ? Net.connect({ host: "127.0.0.1", port: 1 }, options)
+    : Effect.flatMap(Effect.flatten(ListenAddress), (address) => Net.listen(address, options))
+  return Effect.gen(function*() {
+    const error = yield* failsWith(Effect.scoped(attempt), `asking for ${capability}`, "Unsupported")
+    yield* equal(error._tag === "Unsupported" ? error.capability : undefined, capability, "capability of the error")
+  })
+}

@@ -1,0 +1,74 @@
+/**
+ * The conformance suite: what every transport must do, written against the public API, independent of a test runner.
+ * Run it over a transport of your own by providing a `Network` made from it; every outcome comes with its reason.
+ * What only the process can measure (descriptors, memory) is measured where the gauges are given.
+ */
+import * as Effect from "effect/Effect"
+import type { Network } from "../../src/Network.ts"
+import type { AddressInput } from "../../src/SocketAddress.ts"
+import { closeOrder } from "./closeOrder.ts"
+import { nettest } from "./nettest.ts"
+import { check, type Outcome, type Property } from "./Property.ts"
+import { regressions } from "./regressions.ts"
+import { Gauges, ListenAddress } from "./support.ts"
+
+export { PropertyFailure } from "./assert.ts"
+export { check, type Outcome, type Property } from "./Property.ts"
+
+/**
+ * Every property, group by group.
+ *
+ * @category properties
+ */
+export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder]
+
+/**
+ * How to run the suite.
+ *
+ * @category options
+ */
+export interface RunOptions {
+  /** The properties to check. Default all. */
+  readonly properties?: ReadonlyArray<Property> | undefined
+  /** Gives a free address for each listener. Default port 0 of 127.0.0.1. */
+  readonly listen?: Effect.Effect<AddressInput> | undefined
+  /** The number of descriptors that the process has open. */
+  readonly descriptors?: Effect.Effect<number> | undefined
+  /** The bytes of memory that the process takes. */
+  readonly memory?: Effect.Effect<number> | undefined
+  /** Called with each outcome as it comes. */
+  readonly onOutcome?: ((outcome: Outcome) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Checks the properties one after the other. Never fails: a property that does not hold is an outcome.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { run } from "effect-netkit/testing"
+ * import { MemoryNetwork } from "effect-netkit/memory"
+ *
+ * const failures = run().pipe(
+ *   Effect.map((outcomes) => outcomes.filter(({ status }) => status === "fail")),
+ *   Effect.provide(MemoryNetwork.layer)
+ * )
+ * ```
+ *
+ * @category running
+ */
+export const run = (options: RunOptions = {}): Effect.Effect<ReadonlyArray<Outcome>, never, Network> =>
+  Effect.forEach(
+    options.properties ?? properties,
+    (property) => Effect.tap(provideOptions(check(property), options), options.onOutcome ?? (() => Effect.void))
+  )
+
+/**
+ * Gives one check the options of a run; for a test runner that makes a test of each property.
+ *
+ * @category running
+ */
+export const provideOptions = <A, E, R>(self: Effect.Effect<A, E, R>, options: RunOptions): Effect.Effect<A, E, R> => {
+  const gauged = Effect.provideService(self, Gauges, { descriptors: options.descriptors, memory: options.memory })
+  return options.listen === undefined ? gauged : Effect.provideService(gauged, ListenAddress, options.listen)
+}
