@@ -112,7 +112,8 @@ const endpointOf = (host: string | undefined, port: number | undefined): Endpoin
   host === undefined || port === undefined ? undefined : { host, port }
 
 function onData(this: Socket, chunk: Uint8Array): void {
-  ;(this as OwnedSocket)[stream].events.onData(chunk)
+  // Not as the Buffer it is: `slice` of a Buffer is a view, of any other Uint8Array a copy.
+  ;(this as OwnedSocket)[stream].events.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
 }
 
 function onEnd(this: Socket): void {
