@@ -10,6 +10,8 @@ import { closeOrder } from "./closeOrder.ts"
 import { nettest } from "./nettest.ts"
 import { check, type Outcome, type Property } from "./Property.ts"
 import { regressions } from "./regressions.ts"
+import { ordering } from "./ordering.ts"
+import { teardown } from "./teardown.ts"
 import { Gauges, ListenAddress } from "./support.ts"
 
 export { PropertyFailure } from "./assert.ts"
@@ -20,7 +22,7 @@ export { check, type Outcome, type Property } from "./Property.ts"
  *
  * @category properties
  */
-export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder]
+export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder, ...teardown, ...ordering]
 
 /**
  * How to run the suite.
