@@ -10,6 +10,7 @@ import { closeOrder } from "./closeOrder.ts"
 import { nettest } from "./nettest.ts"
 import { check, type Outcome, type Property } from "./Property.ts"
 import { regressions } from "./regressions.ts"
+import { liveness } from "./liveness.ts"
 import { ordering } from "./ordering.ts"
 import { teardown } from "./teardown.ts"
 import { Gauges, ListenAddress } from "./support.ts"
@@ -22,7 +23,7 @@ export { check, type Outcome, type Property } from "./Property.ts"
  *
  * @category properties
  */
-export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder, ...teardown, ...ordering]
+export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder, ...teardown, ...ordering, ...liveness]
 
 /**
  * How to run the suite.

@@ -1,0 +1,256 @@
+/**
+ * Nothing hangs and nothing grows: every operation settles in every state, memory stays bounded, and who waits is served.
+ * Slowness of one never becomes the fate of another: connections, directions and readers are independent.
+ */
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import type { Connection } from "../../src/Connection.ts"
+import * as Net from "../../src/Net.ts"
+import { check, equal, failsWith, sameBytes } from "./assert.ts"
+import { type Draft, group } from "./Property.ts"
+import {
+  concat, drain, echo, Gauges, listen, pair, pattern, pause, readAll, readEach, resettablePair, serve, standstill, text, unbuffered,
+  underTestClock, writeIn, yieldAll
+} from "./support.ts"
+
+const lateReply: Draft["run"] = Effect.gen(function*() {
+  const reply = pattern(16 << 20)
+  const { address } = yield* serve((connection) =>
+    drain(connection).pipe(Effect.zipRight(Effect.sleep("50 millis")), Effect.zipRight(writeIn(connection, reply, 1 << 20)))
+  )
+  const client = yield* Net.connect(address)
+  yield* client.write("request")
+  yield* client.shutdown
+  yield* sameBytes(yield* readAll(client), reply, "the late reply")
+})
+
+const interruptedReads: Draft["run"] = Effect.gen(function*() {
+  const { client, server } = yield* pair()
+  const sent = pattern(300_000)
+  const received: Array<Uint8Array> = []
+  const reading = Effect.map(client.read, (chunk) => Option.map(chunk, (bytes) => received.push(bytes)))
+  // Interrupted before, while and after the bytes come.
+  for (let i = 0; i < 300; i++) {
+    const fiber = yield* Effect.fork(i % 2 === 0 ? reading : Effect.map(client.readExactly(1500), (bytes) => received.push(bytes)))
+    if (i % 3 !== 0) yield* server.write(sent.subarray(i * 1000, i * 1000 + 1000))
+    yield* Effect.repeatN(Effect.yieldNow(), i % 5)
+    if (i % 10 === 0) yield* pause(1)
+    yield* Fiber.interrupt(fiber)
+    if (i % 3 === 0) yield* server.write(sent.subarray(i * 1000, i * 1000 + 1000))
+  }
+  yield* server.shutdown
+  yield* readEach(client, (chunk) => received.push(chunk))
+  yield* sameBytes(concat(received), sent, "what was read in spite of 300 interruptions")
+})
+
+/** Pending and later writes of a connection that is ended from this side or that. */
+const writesSettle = (end: (client: Connection, server: Connection) => Effect.Effect<unknown, unknown>): Draft["run"] =>
+  Effect.gen(function*() {
+    const ends = { closeTimeout: "50 millis", resettable: true } as const
+    const { client, server } = yield* pair({ client: ends, server: ends })
+    const pending = yield* Effect.forEach(["first", "second", "third"], () => Effect.fork(client.write(new Uint8Array(unbuffered))))
+    yield* standstill(Effect.map(client.stats, ({ unsent }) => unsent))
+    yield* end(client, server)
+    const gone = ["ConnectionClosed", "ConnectionReset", "BrokenPipe"]
+    yield* Effect.forEach(pending, (fiber) => failsWith(Fiber.join(fiber), "a pending write", ...gone))
+    yield* failsWith(client.write("late"), "a late write", ...gone)
+    yield* failsWith(client.writeAll(["late"]), "a late writeAll", ...gone)
+  })
+
+const boundedMemory: Draft["run"] = Effect.gen(function*() {
+  const { memory = Effect.succeed(0) } = yield* Gauges
+  const { client, server } = yield* pair()
+  const chunk = new Uint8Array(65536)
+  yield* server.write("go")
+  yield* client.readExactly(2)
+  const before = yield* memory
+  const sending = yield* Effect.fork(Effect.repeatN(client.write(chunk), 4095))
+  yield* server.readExactly(1)
+  const accepted = yield* standstill(Effect.map(client.stats, ({ bytesWritten }) => bytesWritten))
+  const grown = (yield* memory) - before
+  yield* check(accepted < (32 << 20), `the sender went on to ${accepted} bytes`)
+  yield* check(grown < (96 << 20), `memory grew by ${grown} bytes while a reader stalled`)
+  const { unread } = yield* server.stats
+  yield* check(unread < (2 << 20), `${unread} bytes wait for the reader`)
+  const [, rest] = yield* Effect.all([
+    Effect.zipRight(Fiber.join(sending), client.shutdown),
+    drain(server)
+  ], { concurrency: 2 })
+  yield* equal(rest + 1, 4096 * 65536, "bytes once the reader went on")
+})
+
+const largeExactRead: Draft["run"] = Effect.gen(function*() {
+  const { client, server } = yield* pair({ client: { readBuffer: 1, writeBuffer: 1 }, server: { readBuffer: 1024, writeBuffer: 1 } })
+  const sent = pattern(1 << 20)
+  const [received] = yield* Effect.all([server.readExactly(sent.length), client.write(sent)], { concurrency: 2 })
+  yield* sameBytes(received, sent, "a message larger than both buffers")
+  const [echoed] = yield* Effect.all([client.readExactly(sent.length), writeIn(server, sent, 10_007)], { concurrency: 2 })
+  yield* sameBytes(echoed, sent, "and the way back")
+})
+
+const unequalReaders: Draft["run"] = Effect.gen(function*() {
+  const { client, server } = yield* pair({ server: { readBuffer: 4096 } })
+  const large = yield* Effect.fork(server.readExactly(100_000))
+  yield* yieldAll
+  const small = yield* Effect.fork(server.readExactly(10))
+  yield* yieldAll
+  yield* Effect.fork(client.write(new Uint8Array(100_010)))
+  yield* equal((yield* Fiber.join(small)).length, 10, "bytes of the small read")
+  yield* equal((yield* Fiber.join(large)).length, 100_000, "bytes of the large read")
+})
+
+const staleDeadline: Draft["run"] = Effect.gen(function*() {
+  const { client, server } = yield* pair({ client: { readTimeout: "10 seconds" } })
+  const given = yield* Effect.fork(client.read)
+  yield* yieldAll
+  yield* Fiber.interrupt(given)
+  yield* TestClock.adjust("11 seconds")
+  const reading = yield* Effect.fork(client.readExactly(2))
+  yield* yieldAll
+  yield* TestClock.adjust("9 seconds")
+  yield* server.write("ok")
+  yield* equal(text(yield* Fiber.join(reading)), "ok", "a read that waited 9 of 10 seconds, after one that was interrupted")
+}).pipe(underTestClock)
+
+const orphanDeadline: Draft["run"] = Effect.gen(function*() {
+  const scope = yield* Scope.make()
+  const listener = yield* Scope.extend(listen({ readTimeout: "10 seconds" }), scope)
+  yield* Net.connect(listener.address)
+  const server = yield* listener.accept
+  yield* Scope.close(scope, Exit.void)
+  const reading = yield* Effect.fork(server.read)
+  yield* yieldAll
+  yield* TestClock.adjust("10 seconds")
+  yield* failsWith(Fiber.join(reading), "a read of a connection whose listener is closed", "ReadTimeout")
+}).pipe(underTestClock)
+
+const drainingDeadline: Draft["run"] = Effect.gen(function*() {
+  const scope = yield* Scope.make()
+  const outcome = yield* Deferred.make<void, unknown>()
+  const started = yield* Deferred.make<void>()
+  const server = yield* serve(
+    (connection) =>
+      Effect.zipRight(Deferred.succeed(started, undefined), Deferred.complete(outcome, Effect.asVoid(connection.read))),
+    { readTimeout: "10 seconds", drainTimeout: "1 hour" }
+  ).pipe(Scope.extend(scope))
+  yield* Net.connect(server.address)
+  yield* Deferred.await(started)
+  const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+  yield* yieldAll
+  yield* TestClock.adjust("10 seconds")
+  yield* failsWith(Deferred.await(outcome), "a read in a server that drains", "ReadTimeout")
+  yield* Fiber.join(closing)
+}).pipe(underTestClock)
+
+const interruptedAccepts: Draft["run"] = Effect.gen(function*() {
+  const listener = yield* listen()
+  const clients = yield* Deferred.make<void>()
+  const dialling = yield* Effect.fork(
+    Effect.forEach(
+      Array.from({ length: 20 }, (_, n) => n),
+      (n) => Effect.flatMap(Net.connect(listener.address), (client) => Effect.zipRight(client.write(Uint8Array.of(n)), client.shutdown)),
+      { concurrency: 4 }
+    ).pipe(Effect.zipRight(Deferred.await(clients)))
+  )
+  const seen = new Set<number>()
+  const acceptOne = Effect.scoped(Effect.flatMap(listener.accept, (server) => Effect.map(readAll(server), ([n]) => seen.add(n!))))
+  for (let i = 0; i < 50; i++) {
+    const waiting = yield* Effect.fork(Effect.scoped(listener.accept))
+    const interrupted = yield* Effect.zipRight(Effect.repeatN(Effect.yieldNow(), i % 4), Fiber.interrupt(waiting))
+    // Who was accepted in the nick of time is closed with the scope of the accept, and not lost.
+    if (Exit.isSuccess(interrupted)) seen.add(-1 - i)
+    if (i % 10 === 0) yield* pause(1)
+  }
+  while (seen.size < 20) yield* acceptOne
+  yield* Deferred.succeed(clients, undefined)
+  yield* Fiber.join(dialling)
+})
+
+const manyAccepts: Draft["run"] = Effect.gen(function*() {
+  const listener = yield* listen()
+  const accepting = yield* Effect.fork(Effect.replicateEffect(listener.accept, 10, { concurrency: "unbounded" }))
+  yield* Effect.replicateEffect(Net.connect(listener.address), 10, { concurrency: 3 })
+  const accepted = yield* Fiber.join(accepting)
+  yield* equal(new Set(accepted).size, 10, "different connections for ten accepts that waited at once")
+})
+
+const isolation: Draft["run"] = Effect.gen(function*() {
+  const { address } = yield* serve(echo, { drainTimeout: "50 millis", closeTimeout: "50 millis" })
+  const broken = Effect.scoped(Effect.flatMap(Net.connect(address), (client) => Effect.zipRight(client.write("x"), Effect.fail("broken"))))
+  const stalled = Effect.flatMap(Net.connect(address, { closeTimeout: "50 millis" }), (client) =>
+    Effect.forkScoped(Effect.forever(client.write(new Uint8Array(65536)))))
+  const healthy = (n: number) =>
+    Effect.scoped(Effect.gen(function*() {
+      const client = yield* Net.connect(address)
+      for (let i = 0; i < 20; i++) {
+        yield* client.write(pattern(1000, n * 100 + i))
+        yield* sameBytes(yield* client.readExactly(1000), pattern(1000, n * 100 + i), `reply ${i} to client ${n}`)
+      }
+    }))
+  yield* Effect.all([
+    Effect.replicateEffect(stalled, 5),
+    Effect.replicateEffect(Effect.ignore(broken), 20, { concurrency: 5 }),
+    Effect.forEach(Array.from({ length: 20 }, (_, n) => n), healthy, { concurrency: "unbounded" })
+  ], { concurrency: "unbounded" })
+})
+
+const manySmall: Draft["run"] = Effect.gen(function*() {
+  const { client, server } = yield* pair()
+  const sent = pattern(4 << 20)
+  const [received] = yield* Effect.all([readAll(server), Effect.zipRight(writeIn(client, sent, 64), client.shutdown)], { concurrency: 2 })
+  yield* sameBytes(received, sent, "65,536 messages of 64 bytes")
+})
+
+const relayed: Draft["run"] = Effect.gen(function*() {
+  const reply = pattern(5 << 20)
+  const behind = yield* serve((connection) =>
+    Effect.flatMap(readAll(connection), (request) => connection.writeAll([request, reply])))
+  const counts = yield* Deferred.make<{ readonly forward: number; readonly backward: number }>()
+  const front = yield* serve((inner) =>
+    Effect.flatMap(Net.connect(behind.address), (outer) => Effect.flatMap(Net.relay(inner, outer), (copied) => Deferred.succeed(counts, copied))))
+  const client = yield* Net.connect(front.address)
+  yield* client.write("request")
+  yield* client.shutdown
+  yield* equal(text(yield* client.readExactly(7)), "request", "the request, back through the relay")
+  yield* sameBytes(yield* readAll(client), reply, "the reply after the half-close")
+  const { backward, forward } = yield* Deferred.await(counts)
+  yield* equal(forward, 7, "bytes counted forward")
+  yield* equal(backward, reply.length + 7, "bytes counted backward")
+})
+
+const relayFails: Draft["run"] = Effect.gen(function*() {
+  const one = yield* resettablePair
+  const two = yield* pair()
+  const relaying = yield* Effect.fork(Net.relay(one.server, two.client))
+  yield* one.client.write("hello")
+  yield* two.server.readExactly(5)
+  yield* one.client.reset
+  yield* failsWith(Fiber.join(relaying), "a relay whose one side was reset", "ConnectionReset")
+  yield* two.server.write("still open")
+  yield* equal(text(yield* two.client.readExactly(10)), "still open", "the other side")
+})
+
+export const liveness = group("liveness", [
+  { name: "a large reply long after the half-close arrives whole", source: "E5, runtimes.md 0.6", run: lateReply },
+  { name: "reads interrupted around the arrival of bytes lose none", source: "fs2 #2709", run: interruptedReads },
+  { name: "pending and later writes settle after close", source: "E4", run: writesSettle((client) => client.close) },
+  { name: "pending and later writes settle after reset", source: "E4", needs: ["reset"], run: writesSettle((client) => client.reset) },
+  { name: "pending and later writes settle after a reset by the peer", source: "E4", needs: ["reset"], run: writesSettle((_, server) => server.reset) },
+  { name: "a slow reader bounds the sender and memory", source: "E1, runtimes.md 0.17", run: boundedMemory },
+  { name: "messages larger than all buffers go through", source: "kyo-net large payload through bounded channels", run: largeExactRead },
+  { name: "readers that want different amounts are all served", source: "design 5.2", run: unequalReaders },
+  { name: "an interrupted read takes its time limit with it", source: "thousand_island read timeout", run: staleDeadline },
+  { name: "time limits hold after the listener is closed", source: "design 5.5", run: orphanDeadline },
+  { name: "time limits hold while a server drains", source: "design 5.5", run: drainingDeadline },
+  { name: "interrupted accepts lose no connection", source: "design 5.1", run: interruptedAccepts },
+  { name: "ten accepts that wait each get a connection of their own", source: "fs2 SocketSuite", run: manyAccepts },
+  { name: "broken and stalled connections do not touch healthy ones", source: "kyo-net healthy connections isolated", run: isolation },
+  { name: "65,536 small messages pass without a deep stack", source: "kyo-net multi-MB stream", run: manySmall },
+  { name: "a relay passes the half-close on and copies both ways", source: "design 4 relay", run: relayed },
+  { name: "a relay ends when one side is reset, and leaves the other open", source: "design 4 relay", needs: ["reset", "resetVisible"], run: relayFails }
+])
