@@ -111,7 +111,8 @@ export class Inbound extends Entry {
       }
       if (this.#readers.length > 0) this.#readers = this.#readers.filter((reader) => reader.fiber.unsafePoll() === null)
       this.#readers.push({ fiber, resume, retry, want } as unknown as Reader)
-      this.#want = want
+      // Reading must go on for the reader that wants most, or its bytes would never all be here.
+      this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
       this.#deadlines?.arm(this)
       this.started = true
       if (!this.#flowing) this.#resume()
