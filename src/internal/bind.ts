@@ -6,6 +6,7 @@
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { ErrorKind } from "../ErrorKind.ts"
@@ -42,12 +43,17 @@ const bindKinds: ReadonlySet<ErrorKind> = new Set([
   "ResourceExhausted"
 ])
 
-/** The waits of connections that share their options, watched as long as the scope lives. */
+/** The waits of connections that share their options, watched until the scope is closed and the last of them is released. */
 export const makeDeadlines = (timeout: Duration.Duration): Effect.Effect<Deadlines | undefined, never, Scope.Scope> =>
   Effect.flatMap(Effect.clock, (clock) => {
     if (timeout.value._tag === "Infinity") return Effect.succeed(undefined)
     const deadlines = new Deadlines(clock, timeout)
-    return Effect.as(Effect.forkScoped(deadlines.watch), deadlines)
+    const watch = Effect.map(Effect.forkDaemon(Effect.interruptible(deadlines.watch)), (fiber) => {
+      deadlines.onUnused = () => fiber.unsafeInterruptAsFork(FiberId.none)
+      deadlines.retain()
+      return deadlines
+    })
+    return Effect.acquireRelease(watch, () => Effect.sync(() => deadlines.release()))
   })
 
 export const makeEnvironment = (

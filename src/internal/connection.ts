@@ -80,6 +80,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#outbound = new Outbound(handle, writeDeadlines, () =>
       failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })))
     this.#openedAt = environment.clock.unsafeCurrentTimeMillis()
+    environment.readDeadlines?.retain()
+    environment.writeDeadlines?.retain()
   }
 
   // --- addresses and figures ---
@@ -363,6 +365,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
       this.#inbound.fail(() => this.#failed("read", error))
       this.#outbound.fail(() => this.#failed("write", error))
     }
+    this.#environment.readDeadlines?.release()
+    this.#environment.writeDeadlines?.release()
     const awaiting = this.#awaiting ?? []
     this.#awaiting = undefined
     this.onReleased?.()

@@ -25,6 +25,9 @@ export class Deadlines {
   #first: Entry | undefined
   #last: Entry | undefined
   #idle: (() => void) | undefined
+  #users = 0
+  /** Called when the last of those who retained it has released it. */
+  onUnused: () => void = () => {}
 
   constructor(clock: Clock.Clock, timeout: Duration.Duration) {
     this.#clock = clock
@@ -55,7 +58,16 @@ export class Deadlines {
     entry.after = undefined
   }
 
-  /** Watches for ever; fork it in the scope that the waits belong to. */
+  /** Somebody relies on the watch: a listener, or a connection that may outlive it. */
+  retain(): void {
+    this.#users++
+  }
+
+  release(): void {
+    if (--this.#users === 0) this.onUnused()
+  }
+
+  /** Watches for ever; fork it where the waits belong. */
   readonly watch: Effect.Effect<never> = Effect.suspend(() => {
     const now = this.#clock.unsafeCurrentTimeMillis()
     while (this.#first !== undefined && this.#first.due <= now) {
