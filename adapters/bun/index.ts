@@ -1,0 +1,4 @@
+/**
+ * `effect-netkit/bun`: the network of Bun.
+ */
+export * as BunNetwork from "./BunNetwork.ts"
