@@ -83,7 +83,7 @@ try {
   })
   step("type-check by Deno", () => run(project, "deno check --quiet main.ts"))
   step("run under Node", runs("node main.js"))
-  step("run under Deno", runs("deno run --quiet --allow-all main.ts"))
+  step("run under Deno, with no permission but the network", runs("deno run --quiet --no-prompt --allow-net main.ts"))
   step("run under Bun", runs("bun --bun run main.ts"))
 } catch (error) {
   console.error(`failed  ${error instanceof Error ? error.message : error}`)

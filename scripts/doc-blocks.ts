@@ -85,7 +85,10 @@ export const typeCheck = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> =
     return name
   })
   const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false }
-  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify({ extends: "../tsconfig.json", compilerOptions, files }))
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../tsconfig.json", compilerOptions, files, include: [] })
+  )
   const { stdout, stderr, status } = spawnSync("node_modules/.bin/tsc", ["-p", folder, "--pretty", "false"], {
     encoding: "utf8"
   })

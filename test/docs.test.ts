@@ -22,7 +22,7 @@ describe("documentation", () => {
 
   it.each(markdownPages())("%s names npm scripts that exist", (page) => {
     const text = readFileSync(page, "utf8")
-    const named = [...text.matchAll(/\bnpm run ([\w:-]+)/g)].map((match) => match[1]!)
+    const named = [...text.matchAll(/\bnpm run (?:-\S+ )*([\w:-]+)/g)].map((match) => match[1]!)
     expect(named.filter((script) => !scripts.includes(script))).toEqual([])
   })
 
