@@ -21,7 +21,10 @@ const [echo = "", requests = ""] = process.argv.slice(2)
 
 const print = (line: Line) => Console.log(JSON.stringify(line))
 
-const introduce = Effect.flatMap(Network.Network, ({ runtime }) => print({ runtime, version: process.versions[runtime] ?? "" }))
+const introduce = Effect.flatMap(
+  Network.Network,
+  ({ runtime }) => print({ runtime, version: process.versions[runtime] ?? "" })
+)
 
 const report = (name: string, check: Check) =>
   check({ echo, requests }).pipe(

@@ -31,7 +31,11 @@ const servers = Effect.all({
 
 const call = (client: Runtime, server: Runtime, echo: string, requests: string) =>
   lines(client, "client", echo, requests).pipe(
-    Effect.map((lines): Pair => ({ client, server, lines: Chunk.toArray(lines).filter(isResult).map((line) => JSON.parse(line) as Line) }))
+    Effect.map((lines): Pair => ({
+      client,
+      server,
+      lines: Chunk.toArray(lines).filter(isResult).map((line) => JSON.parse(line) as Line)
+    }))
   )
 
 const isResult = (line: string) => line.startsWith("{")
@@ -61,7 +65,9 @@ demo.pipe(
     const { passed, text } = render(pairs, seconds)
     return Effect.zipRight(Console.log(text), passed ? Effect.void : Effect.sync(() => process.exitCode = 1))
   }),
-  Effect.catchAll((error) => Effect.zipRight(Console.error(`demo: ${error.message}`), Effect.sync(() => process.exitCode = 1))),
+  Effect.catchAll((error) =>
+    Effect.zipRight(Console.error(`demo: ${error.message}`), Effect.sync(() => process.exitCode = 1))
+  ),
   Effect.provide(NodeContext.layer),
   NodeRuntime.runMain({ teardown: (exit, end) => end(Exit.isSuccess(exit) ? 0 : Exit.isInterrupted(exit) ? 130 : 1) })
 )

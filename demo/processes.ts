@@ -24,7 +24,8 @@ const commands: Readonly<Record<Runtime, readonly [string, ...ReadonlyArray<stri
   bun: [binary("bun")]
 }
 
-export class ProcessFailed extends Data.TaggedError("ProcessFailed")<{ readonly program: string; readonly message: string }> {}
+export class ProcessFailed
+  extends Data.TaggedError("ProcessFailed")<{ readonly program: string; readonly message: string }> {}
 
 /** Starts `demo/<program>.ts`; what it prints on standard error goes to this process's own. */
 const start = (runtime: Runtime, program: string, ...args: ReadonlyArray<string>) =>
@@ -37,7 +38,11 @@ const start = (runtime: Runtime, program: string, ...args: ReadonlyArray<string>
 
 const stop = (child: Process) =>
   Effect.whenEffect(
-    child.kill("SIGTERM").pipe(Effect.timeout("2 seconds"), Effect.catchAll(() => child.kill("SIGKILL")), Effect.ignore),
+    child.kill("SIGTERM").pipe(
+      Effect.timeout("2 seconds"),
+      Effect.catchAll(() => child.kill("SIGKILL")),
+      Effect.ignore
+    ),
     Effect.orElseSucceed(child.isRunning, () => false)
   )
 
@@ -57,7 +62,10 @@ export const startServer = (runtime: Runtime, program: string) =>
     )
     return yield* Effect.raceFirst(
       Deferred.await(address),
-      Effect.zipRight(Effect.exit(child.exitCode), new ProcessFailed({ program, message: `${program} on ${runtime} ended at once` }))
+      Effect.zipRight(
+        Effect.exit(child.exitCode),
+        new ProcessFailed({ program, message: `${program} on ${runtime} ended at once` })
+      )
     )
   })
 

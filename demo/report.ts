@@ -20,7 +20,10 @@ const names: Readonly<Record<Runtime, string>> = { node: "Node", deno: "Deno", b
 
 const checks = ["exchange", "half-close", "slow reader", "refused connect", "busy port"]
 
-export const render = (pairs: ReadonlyArray<Pair>, seconds: number): { readonly passed: boolean; readonly text: string } => {
+export const render = (
+  pairs: ReadonlyArray<Pair>,
+  seconds: number
+): { readonly passed: boolean; readonly text: string } => {
   const total = pairs.length * checks.length
   const good = pairs.flatMap((pair) => checks.filter((check) => outcome(pair, check).ok)).length
   const passed = good === total
@@ -51,19 +54,21 @@ export const render = (pairs: ReadonlyArray<Pair>, seconds: number): { readonly 
     ...failures(pairs),
     `${mark(passed)} ${good} of ${total} checks passed in ${seconds.toFixed(1)} s`
   ]
-  return { passed, text: sections.join("\n\n") }
+  return { passed, text: coloured(sections.join("\n\n")) }
 }
 
 const introduction = (pairs: ReadonlyArray<Pair>): string => {
   const versions = new Map(pairs.map(({ client, lines }) => [client, lines.find((line) => "runtime" in line)]))
-  const texts = [...versions].map(([runtime, line]) => `${names[runtime]} ${line?.runtime === runtime ? line.version : "(did not run)"}`)
+  const texts = [...versions].map(([runtime, line]) =>
+    `${names[runtime]} ${line?.runtime === runtime ? line.version : "(did not run)"}`
+  )
   return `${style("bold", "effect-netkit")} on ${texts.join(", ")}\n` +
     "Each runtime ran an echo server and a request server, and a client that called those of all: every one a process of\n" +
     "its own, every one the same TypeScript (demo/echo-server.ts, demo/request-server.ts, demo/client.ts), over 127.0.0.1."
 }
 
 const section = (title: string, explanation: string, table: ReadonlyArray<string>): string =>
-  [style("bold", title), explanation, "", ...table.map((line) => `  ${line}`.trimEnd())].join("\n")
+  [style("bold", title), explanation, "", ...table.map((line) => line === "" ? "" : `  ${line}`)].join("\n")
 
 const outcome = ({ client, lines }: Pair, check: string): Outcome => {
   const ran = lines.some((line) => "runtime" in line && line.runtime === client)
@@ -81,7 +86,10 @@ const failures = (pairs: ReadonlyArray<Pair>): ReadonlyArray<string> => {
   return texts.length === 0 ? [] : [texts.join("\n")]
 }
 
-const mark = (ok: boolean): string => ok ? style("green", "✓") : style("red", "✗")
+const mark = (ok: boolean): string => ok ? "✓" : "✗"
+
+/** The marks get their colours last, so that the tables can count characters. */
+const coloured = (text: string): string => text.replaceAll("✓", style("green", "✓")).replaceAll("✗", style("red", "✗"))
 
 /** A row for each client, a column for each server. */
 const matrix = (pairs: ReadonlyArray<Pair>, check: string): ReadonlyArray<string> =>
@@ -126,11 +134,7 @@ const slowReaders = (pairs: ReadonlyArray<Pair>): ReadonlyArray<string> => {
 }
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ""))))
-  return rows.map((row, index) => {
-    const line = row.map((text, column) => text + " ".repeat(widths[column]! - width(text))).join("   ")
-    return index === 0 ? style("dim", line) : line
-  })
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  const lines = rows.map((row) => row.map((text, column) => text.padEnd(widths[column]!)).join("   ").trimEnd())
+  return lines.map((line, index) => index === 0 ? style("dim", line) : line)
 }
-
-const width = (text: string): number => text.replace(/\x1b\[\d+m/g, "").length

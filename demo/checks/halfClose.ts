@@ -18,5 +18,7 @@ export const halfClose: Check = (servers) =>
     const millis = performance.now() - startedAt
     const end = yield* connection.read
     if (!intact) return failed("the checksums differ")
-    return Option.isNone(end) ? passed(`${inMebibytes(length)} MiB in ${millis.toFixed(0)} ms`) : failed("more came than was sent")
+    return Option.isNone(end)
+      ? passed(`${inMebibytes(length)} MiB in ${millis.toFixed(0)} ms`)
+      : failed("more came than was sent")
   })
