@@ -39,6 +39,7 @@ const start = (runtime: Runtime, program: string, ...args: ReadonlyArray<string>
 const stop = (child: Process) =>
   Effect.whenEffect(
     child.kill("SIGTERM").pipe(
+      Effect.interruptible,
       Effect.timeout("2 seconds"),
       Effect.catchAll(() => child.kill("SIGKILL")),
       Effect.ignore
