@@ -1,0 +1,139 @@
+/**
+ * The load generator, a process of its own over plain `node:net`: checks that a server echoes, warms it up, then measures it.
+ * `load.js '{"port":..,"pid":..,...}'` prints one `Sample` as JSON. CPU time is read from /proc, so on Linux alone.
+ */
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs"
+import * as net from "node:net"
+import process from "node:process"
+import { setTimeout } from "node:timers/promises"
+import type { Case, Sample } from "./cases.ts"
+
+export interface Load extends Pick<Case, "connections" | "size" | "inFlight" | "connectEach"> {
+  readonly port: number
+  readonly pid: number
+  readonly warmUpSeconds: number
+  readonly seconds: number
+}
+
+const load = JSON.parse(process.argv[2]!) as Load
+
+/** Messages whose echo is there, and how long each took, in milliseconds; both from the start of the measurement on. */
+let echoed = 0
+let measuring = false
+let latencies = new Float64Array(1 << 20)
+
+const count = (sentAt: number): void => {
+  if (!measuring) return
+  if (echoed === latencies.length) {
+    const longer = new Float64Array(2 * echoed)
+    longer.set(latencies)
+    latencies = longer
+  }
+  latencies[echoed++] = performance.now() - sentAt
+}
+
+const fail = (error: unknown): never => {
+  console.error(String(error))
+  process.exit(1)
+}
+
+const dial = (): net.Socket => net.connect({ port: load.port, host: "127.0.0.1", noDelay: true })
+
+/** A connection that always has `inFlight` messages under way. What came back together is sent again together. */
+const keepBusy = (): void => {
+  const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => Buffer.alloc(messages * load.size, "a"))
+  const sentAt = new Float64Array(load.inFlight)
+  let next = 0
+  let received = 0
+  const socket = dial()
+  const send = (messages: number) => {
+    const now = performance.now()
+    for (let i = 0; i < messages; i++) sentAt[(next + i) % load.inFlight] = now
+    socket.write(batches[messages]!)
+  }
+  socket.on("connect", () => send(load.inFlight))
+  socket.on("data", (chunk) => {
+    received += chunk.length
+    const messages = Math.floor(received / load.size)
+    received -= messages * load.size
+    for (let i = 0; i < messages; i++) count(sentAt[(next + i) % load.inFlight]!)
+    if (messages > 0) send(messages)
+    next = (next + messages) % load.inFlight
+  })
+  socket.on("error", fail)
+  socket.on("close", () => fail("the server closed a connection"))
+}
+
+/** Connects, sends one message, waits for its echo, closes, and begins again when the connection is gone. */
+const connectEach = (): void => {
+  const message = Buffer.alloc(load.size, "a")
+  const startedAt = performance.now()
+  let received = 0
+  const socket = dial()
+  socket.on("connect", () => socket.write(message))
+  socket.on("data", (chunk) => {
+    received += chunk.length
+    if (received === load.size) socket.end()
+  })
+  socket.on("error", fail)
+  socket.on("close", () => {
+    count(startedAt)
+    connectEach()
+  })
+}
+
+/** A mebibyte of random bytes must come back as it went. */
+const verify = (): Promise<void> =>
+  new Promise((resolve) => {
+    const sent = randomBytes(1 << 20)
+    const received: Array<Buffer> = []
+    let size = 0
+    const socket = dial()
+    socket.on("connect", () => socket.write(sent))
+    socket.on("error", fail)
+    socket.on("data", (chunk) => {
+      received.push(chunk)
+      size += chunk.length
+      if (size < sent.length) return
+      if (!Buffer.concat(received).equals(sent)) fail("the echo differs")
+      socket.end()
+      resolve()
+    })
+  })
+
+/** CPU time of all threads so far, in microseconds. */
+const cpuTime = (): number | null => {
+  if (process.platform !== "linux") return null
+  let nanos = 0
+  for (const thread of fs.readdirSync(`/proc/${load.pid}/task`)) {
+    nanos += Number(fs.readFileSync(`/proc/${load.pid}/task/${thread}/schedstat`, "utf8").split(" ")[0])
+  }
+  return nanos / 1000
+}
+
+const percentile = (sorted: Float64Array, fraction: number): number =>
+  sorted[Math.floor(fraction * (sorted.length - 1))]!
+
+const measure = async (): Promise<Sample> => {
+  const cpuBefore = cpuTime()
+  const startedAt = performance.now()
+  measuring = true
+  await setTimeout(load.seconds * 1000)
+  measuring = false
+  const seconds = (performance.now() - startedAt) / 1000
+  const cpuAfter = cpuTime()
+  const sorted = latencies.subarray(0, echoed).sort()
+  return {
+    rate: echoed / seconds,
+    cpu: cpuBefore === null || cpuAfter === null ? null : (cpuAfter - cpuBefore) / echoed,
+    p50: percentile(sorted, 0.5),
+    p99: percentile(sorted, 0.99)
+  }
+}
+
+await verify()
+for (let i = 0; i < load.connections; i++) load.connectEach ? connectEach() : keepBusy()
+await setTimeout(load.warmUpSeconds * 1000)
+console.log(JSON.stringify(await measure()))
+process.exit()

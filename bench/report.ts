@@ -1,0 +1,130 @@
+/**
+ * The figures of a run: medians over the rounds, ratios to the bare runtime, how far the rounds were apart; and all that as text.
+ */
+import process from "node:process"
+import { type Case, cases, type Contender, type Runtime, type Sample } from "./cases.ts"
+
+export interface Measurement extends Omit<Contender, "server"> {
+  readonly case: string
+  readonly samples: ReadonlyArray<Sample>
+}
+
+export interface Report {
+  readonly date: string
+  readonly machine: string
+  readonly versions: Readonly<Partial<Record<Runtime, string>>>
+  /** Server and load had a CPU each to themselves. */
+  readonly pinned: boolean
+  readonly rounds: number
+  readonly seconds: number
+  /** Of the last minute before the run: above 0.5 somebody else was at work. */
+  readonly loadAverage: number
+  readonly measurements: ReadonlyArray<Measurement>
+}
+
+/** Rounds that are further apart than this, as a part of their median, are called noisy. */
+const noisy = 0.2
+
+const colours = process.stdout.isTTY && !process.env["NO_COLOR"]
+const bold = (text: string): string => colours ? `\x1b[1m${text}\x1b[0m` : text
+
+const sorted = (values: ReadonlyArray<number>) => [...values].sort((a, b) => a - b)
+
+const median = (values: ReadonlyArray<number>): number => {
+  const ordered = sorted(values)
+  const middle = ordered.length >> 1
+  return ordered.length % 2 === 1 ? ordered[middle]! : (ordered[middle - 1]! + ordered[middle]!) / 2
+}
+
+const of = (field: keyof Sample, { samples }: Measurement) => samples.map((sample) => sample[field] ?? NaN)
+
+/** CPU time a message; where the system does not tell it, the time that a message takes at the rate seen. */
+const cost = (measurement: Measurement): ReadonlyArray<number> =>
+  measurement.samples.map(({ cpu, rate }) => cpu ?? 1e6 / rate)
+
+const ratio = (measurement: Measurement, raw: Measurement): number => median(cost(measurement)) / median(cost(raw))
+
+const spread = (measurement: Measurement): number => {
+  const ordered = sorted(cost(measurement))
+  return (ordered.at(-1)! - ordered[0]!) / median(ordered)
+}
+
+const rawOf = ({ case: name, runtime }: Measurement, { measurements }: Report) =>
+  measurements.find((other) => other.case === name && other.runtime === runtime && other.kind === "raw")!
+
+export const render = (report: Report): string => {
+  const measured = cases.filter(({ name }) => report.measurements.some((measurement) => measurement.case === name))
+  return [
+    introduction(report),
+    ...measured.map((each) => details(each, report)),
+    summary(measured, report),
+    ...remarks(report)
+  ].join("\n\n")
+}
+
+const introduction = ({ machine, pinned, rounds, seconds, versions }: Report): string =>
+  `Echo servers on ${Object.entries(versions).map(([runtime, version]) => `${runtime} ${version}`).join(", ")}\n` +
+  `${machine}; load from another process${pinned ? ", each on a CPU of its own" : ""}; ` +
+  `medians of ${rounds} rounds of ${seconds} s, taken in turn`
+
+const details = (each: Case, report: Report): string => {
+  const rows = report.measurements.filter((measurement) => measurement.case === each.name).map((measurement) => [
+    measurement.runtime,
+    measurement.title,
+    Math.round(median(of("rate", measurement))).toLocaleString("en"),
+    median(of("cpu", measurement)).toFixed(2),
+    measurement.kind === "raw" ? "" : ratio(measurement, rawOf(measurement, report)).toFixed(2),
+    median(of("p50", measurement)).toFixed(3),
+    median(of("p99", measurement)).toFixed(3),
+    `${(100 * spread(measurement)).toFixed(0)} %`
+  ])
+  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "p50 ms", "p99 ms", "spread"]
+  return [bold(each.title), ...table([heads, ...rows], 2)].join("\n")
+}
+
+/** CPU time a message of this SDK as a multiple of the bare runtime's, beside what is aimed at. */
+const summary = (measured: ReadonlyArray<Case>, report: Report): string => {
+  const runtimes = [...new Set(report.measurements.map(({ runtime }) => runtime))]
+  const rows = measured.map(({ aim, name, title }) => [
+    title,
+    ...runtimes.map((runtime) => {
+      const own = report.measurements.find((other) =>
+        other.case === name && other.runtime === runtime && other.kind === "netkit"
+      )!
+      const value = ratio(own, rawOf(own, report))
+      return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
+    }),
+    String(aim)
+  ])
+  return [
+    bold("effect-netkit: CPU time a message as a multiple of the bare runtime's (! is above the aim)"),
+    ...table([["", ...runtimes, "aim"], ...rows], 1)
+  ].join("\n")
+}
+
+const remarks = (report: Report): ReadonlyArray<string> => {
+  const unsteady = report.measurements.filter((measurement) => spread(measurement) > noisy).length
+  const texts = [
+    ...(unsteady === 0
+      ? []
+      : [`NOISY: in ${unsteady} of ${report.measurements.length} measurements the rounds lay more than 20 % apart.`]),
+    ...(report.loadAverage > 0.5
+      ? [`NOISY: the load average was ${report.loadAverage.toFixed(1)} at the start; others are using this machine.`]
+      : []),
+    ...(report.measurements.some(({ samples }) => samples.some(({ cpu }) => cpu === null))
+      ? ["CPU time is read on Linux alone; here the ratios are those of the rates."]
+      : [])
+  ]
+  return texts.length === 0 ? [] : [texts.join("\n")]
+}
+
+/** Columns side by side; from `numbers` on they are aligned to the right. */
+const table = (rows: ReadonlyArray<ReadonlyArray<string>>, numbers: number): ReadonlyArray<string> => {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
+  return rows.map((row) => {
+    const cells = row.map((text, column) =>
+      column < numbers ? text.padEnd(widths[column]!) : text.padStart(widths[column]!)
+    )
+    return `  ${cells.join("   ").trimEnd()}`
+  })
+}
