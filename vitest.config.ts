@@ -20,6 +20,7 @@ export default defineConfig({
   resolve: {
     alias: [
       source("", "./src/index.ts"),
+      source("/(Framing\\w+)", "./src/$1.ts"),
       source("/testing", "./test/conformance/index.ts"),
       source("/(node|deno|bun|memory|runtime)", "./adapters/$1/index.ts")
     ]

@@ -279,12 +279,12 @@ export class MessageTooLarge extends Data.TaggedError("MessageTooLarge")<SocketE
 }
 
 interface FrameErrorProps extends SocketErrorProps {
-  /** Where in the stream of bytes the frame began. */
+  /** Where in the stream of bytes, counted per decoder and encoder, the frame begins. */
   readonly offset: number
 }
 
 /**
- * A frame longer than the codec's maximum; `size` is what its header announced, or what had come when the limit was passed.
+ * A frame whose payload is longer than the codec's maximum; `size` is what its header announced, or `limit` + 1 where it has none: no more is looked at.
  *
  * @category errors
  */
@@ -296,11 +296,14 @@ export class FrameTooLarge extends Data.TaggedError("FrameTooLarge")<FrameErrorP
 }
 
 /**
- * Bytes that are no frame of the codec's.
+ * Bytes that are no frame of the codec's, or a value that cannot be one. Where a schema describes the payload, `path` leads to the field at fault.
  *
  * @category errors
  */
-export class FrameMalformed extends Data.TaggedError("FrameMalformed")<FrameErrorProps & { readonly reason: string }> {
+export class FrameMalformed extends Data.TaggedError("FrameMalformed")<FrameErrorProps & {
+  readonly reason: string
+  readonly path?: ReadonlyArray<PropertyKey> | undefined
+}> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, `malformed frame at offset ${this.offset}: ${this.reason}`)

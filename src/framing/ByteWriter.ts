@@ -1,0 +1,76 @@
+/**
+ * Gathers encoded frames into as few chunks as it can: small pieces are copied side by side into one buffer, large ones
+ * are taken as they are. The buffer is cut from a pool, so that a small frame costs no allocation of memory. A chunk
+ * that was handed out is never written to again.
+ */
+import { copy, empty, view } from "./Bytes.ts"
+
+/**
+ * Payloads up to this many bytes are copied next to their header; above it, a chunk of its own is cheaper than the
+ * copy.
+ */
+export const copyLimit = 2048
+
+const poolSize = 16 * 1024
+
+// Shared by all writers, as Node's Buffer.poolSize is: regions are cut off its front and never used twice.
+let pool: Uint8Array = empty
+let poolAt = 0
+
+export class ByteWriter {
+  /** Where `reserve` gave room. */
+  bytes: Uint8Array = empty
+  /** How many bytes were written. */
+  length = 0
+  private start = 0
+  private at = 0
+  private readonly chunks: Array<Uint8Array> = []
+
+  /**
+   * Makes room for `size` bytes in `bytes` and gives their position. The caller writes them all, before anything else
+   * is called.
+   */
+  reserve(size: number): number {
+    if (pool.length - poolAt < size) {
+      pool = new Uint8Array(Math.max(poolSize, size))
+      poolAt = 0
+    }
+    // Another writer may have been at work inside ours: a transform can encode with a codec of its own.
+    if (this.bytes !== pool || this.at !== poolAt) {
+      this.flush()
+      this.bytes = pool
+      this.start = this.at = poolAt
+    }
+    this.at = poolAt += size
+    this.length += size
+    return poolAt - size
+  }
+
+  /** Appends bytes, which must not change afterwards if they are more than `copyLimit`. */
+  write(bytes: Uint8Array): void {
+    if (bytes.length <= copyLimit) {
+      const at = this.reserve(bytes.length)
+      copy(bytes, this.bytes, at)
+    } else {
+      this.flush()
+      this.chunks.push(bytes)
+      this.length += bytes.length
+    }
+  }
+
+  writeByte(byte: number): void {
+    const at = this.reserve(1)
+    this.bytes[at] = byte
+  }
+
+  /** All that was written, in order. */
+  take(): Array<Uint8Array> {
+    this.flush()
+    return this.chunks
+  }
+
+  private flush(): void {
+    if (this.at > this.start) this.chunks.push(view(this.bytes, this.start, this.at))
+    this.start = this.at
+  }
+}
