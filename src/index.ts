@@ -2,6 +2,8 @@
  * Sockets for Effect: see the README for a tour, `Net` and `Server` for the way in.
  */
 export * as Connection from "./Connection.ts"
+export * as Framed from "./Framed.ts"
+export * as FramedServer from "./FramedServer.ts"
 export * as Framing from "./Framing.ts"
 export * as Net from "./Net.ts"
 export * as NetError from "./NetError.ts"

@@ -48,7 +48,7 @@ const toBytes = (message: Uint8Array | string): Uint8Array => typeof message ===
 /** Milliseconds. Longer than almost any round trip of the Internet. */
 const roundTrip = 200
 
-type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+export type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 export class ConnectionImpl implements Connection, StreamEvents {
   readonly [TypeId]: TypeId = TypeId
@@ -111,12 +111,27 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   #next(fiber: AnyFiber): Connection["read"] {
+    const chunk = this.unsafeTake()
+    return chunk === undefined ? this.unsafeWait(fiber, this.read, none) : Exit.succeed(Option.some(chunk))
+  }
+
+  /** The next chunk that has come, if there is one. */
+  unsafeTake(): Uint8Array | undefined {
     const chunk = this.#inbound.queue.shift()
-    if (chunk !== undefined) {
-      this.#inbound.taken()
-      return Exit.succeed(Option.some(chunk))
-    }
-    return this.#inbound.failure?.() ?? (this.#inbound.ended ? none : this.#inbound.wait(fiber, this.read, 1))
+    if (chunk !== undefined) this.#inbound.taken()
+    return chunk
+  }
+
+  /** For a reader that found no bytes: the failure, what it does at the end of stream, or the wait for more and then `retry`. */
+  unsafeWait<A, E>(
+    fiber: AnyFiber,
+    retry: Effect.Effect<A, E>,
+    end: Effect.Effect<A, E>,
+    want = 1
+  ): Effect.Effect<A, E | NetError.ReadError> {
+    const { ended, failure } = this.#inbound
+    if (failure !== undefined) return failure()
+    return ended ? end : this.#inbound.wait(fiber, retry, want)
   }
 
   get readExactly(): Connection["readExactly"] {
@@ -134,9 +149,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
         this.#inbound.taken()
         return Exit.succeed(bytes)
       }
-      return this.#inbound.failure?.() ?? (this.#inbound.ended
-        ? this.#unexpectedEnd(n)
-        : this.#inbound.wait(fiber as AnyFiber, self, n))
+      return this.unsafeWait(fiber as AnyFiber, self, this.#unexpectedEnd(n), n)
     })
     return self
   }
@@ -166,22 +179,22 @@ export class ConnectionImpl implements Connection, StreamEvents {
           return Exit.succeed(bytes)
         }
         seen = Math.max(0, queue.size - pattern.length + 1)
-        return this.#inbound.failure?.() ?? (this.#inbound.ended
-          ? this.#unexpectedEnd(undefined)
-          : this.#inbound.wait(fiber as AnyFiber, self, queue.size + 1))
+        return this.unsafeWait(fiber as AnyFiber, self, this.#unexpectedEnd(undefined), queue.size + 1)
       })
       return self
     })
   }
 
   #unexpectedEnd(expected: number | undefined): Effect.Effect<never, NetError.UnexpectedEnd> {
-    return Effect.fail(
-      new NetError.UnexpectedEnd({
-        operation: "read",
-        address: this.remoteAddress,
-        received: this.#inbound.queue.size,
-        expected
-      })
+    return Effect.suspend(() =>
+      Effect.fail(
+        new NetError.UnexpectedEnd({
+          operation: "read",
+          address: this.remoteAddress,
+          received: this.#inbound.queue.size,
+          expected
+        })
+      )
     )
   }
 
@@ -208,14 +221,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   /** All chunks that wait, or none at the end of stream. */
   #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, NetError.ReadError> {
-    const { ended, failure, queue } = this.#inbound
-    if (queue.size > 0) {
-      const chunks = queue.takeAll()
-      this.#inbound.taken()
-      return Exit.succeed(Chunk.unsafeFromArray(chunks))
-    }
-    if (failure !== undefined) return failure()
-    return ended ? Exit.succeed(Chunk.empty()) : this.#inbound.wait(fiber, Effect.suspend(() => this.#nextAll(fiber)), 1)
+    const { queue } = this.#inbound
+    if (queue.size === 0) return this.unsafeWait(fiber, Effect.suspend(() => this.#nextAll(fiber)), Exit.succeed(Chunk.empty()))
+    const chunks = queue.takeAll()
+    this.#inbound.taken()
+    return Exit.succeed(Chunk.unsafeFromArray(chunks))
   }
 
   // --- writing ---
@@ -231,6 +241,18 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   get sink(): Connection["sink"] {
     return Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array | string>) => this.writeAll(chunk))
+  }
+
+  /** Writes one message of several chunks; `accepted` is told when it will be sent whatever becomes of the writer. */
+  unsafeWrite(chunks: ReadonlyArray<Uint8Array>, accepted?: () => void): Effect.Effect<void, NetError.WriteError> {
+    return this.#outbound.writeAll(chunks, accepted)
+  }
+
+  /** Writes one message to leave with the others of this turn. An effect only where it has to wait, or has failed. */
+  unsafeReply(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, NetError.WriteError> | undefined {
+    if (!this.#outbound.holds) return this.#outbound.writeAll(chunks)
+    for (const chunk of chunks) this.#outbound.hold(chunk)
+    return this.#outbound.holds ? undefined : this.#outbound.room()
   }
 
   // --- the end ---

@@ -20,6 +20,8 @@ interface Waiting {
   chunk: Uint8Array | undefined
   begun: boolean
   resume: Resume<void, never> | undefined
+  /** Told when the message will be sent, whatever becomes of its writer. */
+  readonly accepted: (() => void) | undefined
 }
 
 export class Outbound extends Entry {
@@ -54,30 +56,45 @@ export class Outbound extends Entry {
   }
 
   /** Writes one message. Settles at once while there is room. */
-  write(chunk: Uint8Array): Effect.Effect<void> {
+  write(chunk: Uint8Array, accepted?: () => void): Effect.Effect<void> {
     if (this.failure !== undefined) return this.failure()
-    if (chunk.length === 0) return Effect.void
-    if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk)
-    this.total += chunk.length
+    if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
+    accepted?.()
     const now = turn()
-    if (this.#lastTurn === now || this.#heldSize > 0) return this.#hold(chunk)
+    if (this.#lastTurn === now || this.#heldSize > 0) {
+      this.hold(chunk)
+      return Effect.void
+    }
     this.#lastTurn = now
-    if (this.#handle.write(chunk)) return Effect.void
-    this.#full = true
-    return this.#wait({ chunk: undefined, begun: true, resume: undefined })
+    this.total += chunk.length
+    return this.#handle.write(chunk) ? Effect.void : this.room()
   }
 
   /** Writes many chunks as one message. */
-  writeAll(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
+  writeAll(chunks: ReadonlyArray<Uint8Array>, accepted?: () => void): Effect.Effect<void> {
+    if (chunks.length === 1) return this.write(chunks[0]!, accepted)
     let size = 0
     for (const chunk of chunks) size += chunk.length
-    if (size <= joinLimit || chunks.length === 1 || this.#full || this.#waiting.length > 0) return this.write(concat(chunks, size))
+    if (size <= joinLimit || this.#full || this.#waiting.length > 0) return this.write(concat(chunks, size), accepted)
     if (this.failure !== undefined) return this.failure()
+    accepted?.()
     this.flush()
     this.total += size
-    if (this.#handle.writev(chunks)) return Effect.void
-    this.#full = true
-    return this.#wait({ chunk: undefined, begun: true, resume: undefined })
+    return this.#handle.writev(chunks) ? Effect.void : this.room()
+  }
+
+  /** Whether a message can be held for the end of this turn; if not, `write` it. */
+  get holds(): boolean {
+    return !this.#full && this.#waiting.length === 0 && this.failure === undefined
+  }
+
+  /** Keeps a message back until the turn ends, to leave with the others of it. */
+  hold(chunk: Uint8Array): void {
+    if (this.#heldSize === 0) queueMicrotask(() => this.flush())
+    this.#held.push(chunk)
+    this.#heldSize += chunk.length
+    this.total += chunk.length
+    if (this.#heldSize >= joinLimit) this.flush()
   }
 
   /** Gives what was held for this turn to the runtime. */
@@ -132,23 +149,18 @@ export class Outbound extends Entry {
     wake(resume, this.#timeout())
   }
 
-  #hold(chunk: Uint8Array): Effect.Effect<void> {
-    if (this.#heldSize === 0) queueMicrotask(() => this.flush())
-    this.#held.push(chunk)
-    this.#heldSize += chunk.length
-    if (this.#heldSize >= joinLimit) this.flush()
-    return Effect.void
-  }
-
-  #enqueue(chunk: Uint8Array): Effect.Effect<void> {
-    const entry: Waiting = { chunk, begun: false, resume: undefined }
+  #enqueue(chunk: Uint8Array, accepted: (() => void) | undefined): Effect.Effect<void> {
+    const entry: Waiting = { chunk, begun: false, resume: undefined, accepted }
     this.flush()
     this.#waiting.push(entry)
     this.#pump()
     return this.#waiting.includes(entry) ? this.#await(entry) : Effect.void
   }
 
-  #wait(entry: Waiting): Effect.Effect<void> {
+  /** Waits until the runtime keeps less than it may. */
+  room(): Effect.Effect<void> {
+    this.#full = true
+    const entry: Waiting = { chunk: undefined, begun: true, resume: undefined, accepted: undefined }
     this.#waiting.push(entry)
     return this.#await(entry)
   }
@@ -191,6 +203,7 @@ export class Outbound extends Entry {
     if (!entry.begun) {
       entry.begun = true
       this.total += chunk.length
+      entry.accepted?.()
     }
     entry.chunk = piece.length === chunk.length ? undefined : chunk.subarray(pieceSize)
     this.#full = !this.#handle.write(piece)

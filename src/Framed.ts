@@ -1,0 +1,254 @@
+/**
+ * A connection that speaks messages: a codec over a byte stream, as a typed duplex.
+ * `receive` decodes one frame and leaves what follows it alone, so a codec can be swapped in mid stream; `messages` takes all there are.
+ * Interrupting a receive loses nothing; a send is whole or not at all, and a refused message writes nothing.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import { dual } from "effect/Function"
+import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Connection } from "./Connection.ts"
+import type { Codec } from "./framing/Codec.ts"
+import type { Encoder } from "./framing/FrameEncoder.ts"
+import type { ConnectionImpl } from "./internal/connection.ts"
+import { FrameReader, located } from "./internal/frameReader.ts"
+import * as NetError from "./NetError.ts"
+
+/**
+ * Marks every framed connection.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/Framed")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
+
+/**
+ * What receiving can fail with. After a `FrameError` there are no more frames; the connection itself is still there.
+ *
+ * @category models
+ */
+export type ReceiveError = NetError.ReadError | NetError.FrameError
+
+/**
+ * What sending can fail with.
+ *
+ * @category models
+ */
+export type SendError = NetError.WriteError | NetError.FrameError
+
+/**
+ * Messages of type `Out` come in, messages of type `In` go out.
+ *
+ * @category models
+ */
+export interface Framed<out Out, in In = Out> {
+  readonly [TypeId]: TypeId
+  readonly connection: Connection
+  /** The next message, or none at the end of stream. Bytes after its frame stay undecoded. */
+  readonly receive: Effect.Effect<Option.Option<Out>, ReceiveError>
+  /** Sends one message, whole; waits while the peer is slow. */
+  readonly send: (message: In) => Effect.Effect<void, SendError>
+  /** Sends many messages in one write, all or none. */
+  readonly sendAll: (messages: Iterable<In>) => Effect.Effect<void, SendError>
+  /** All messages until the end of stream; those of one chunk of bytes are one Chunk. */
+  readonly messages: Stream.Stream<Out, ReceiveError>
+  /** Sends every element. Does not shut down at the end. */
+  readonly sink: Sink.Sink<void, In, never, SendError>
+  /**
+   * Sends a message and gives the answer to it, for a peer that answers in order. Requests may be made at the same time: they are sent in the
+   * order of the calls, pipelined, and each gets its own answer. The answer to a request that was interrupted is dropped when it comes.
+   * Do not `receive` beside it.
+   */
+  readonly request: (message: In) => Effect.Effect<Out, ReceiveError | SendError | NetError.UnexpectedEnd>
+  /**
+   * Goes on with another codec from the very next byte, and ends this one. Bytes already read are kept.
+   * Exact after `receive`; `messages` has taken all frames of the bytes that had come.
+   */
+  readonly swap: <Out2, In2>(codec: Codec<Out2, In2>) => Effect.Effect<Framed<Out2, In2>>
+  /** Gives the connection back with the bytes that are in no message pushed back in front, and ends this. */
+  readonly unwrap: Effect.Effect<Connection>
+}
+
+/**
+ * Whether a value is a framed connection.
+ *
+ * @category guards
+ */
+export const isFramed = (u: unknown): u is Framed<unknown, never> => hasProperty(u, TypeId)
+
+/**
+ * Puts a codec over a connection.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Framed, Framing, Net } from "effect-netkit"
+ *
+ * const ask = (question: string) =>
+ *   Effect.scoped(Effect.gen(function*() {
+ *     const connection = yield* Net.connect("127.0.0.1:7788")
+ *     const framed = Framed.make(connection, Framing.lines().pipe(Framing.text()))
+ *     return yield* framed.request(question)
+ *   }))
+ * ```
+ *
+ * @category constructors
+ */
+export const make: {
+  <Out, In>(codec: Codec<Out, In>): (connection: Connection) => Framed<Out, In>
+  <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In>
+} = dual(
+  2,
+  <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In> => new FramedImpl(connection as ConnectionImpl, codec)
+)
+
+/**
+ * The first `n` bytes without taking them, fewer at the end of stream: to choose a protocol by how it begins.
+ *
+ * @category combinators
+ */
+export const peek = (connection: Connection, n: number): Effect.Effect<Uint8Array, NetError.ReadError> =>
+  connection.readExactly(n).pipe(
+    Effect.catchTag("UnexpectedEnd", ({ received }) => connection.readExactly(received)),
+    Effect.catchTag("UnexpectedEnd", () => Effect.succeed(new Uint8Array(0))),
+    Effect.tap(connection.unread)
+  )
+
+/**
+ * One protocol of several, told by its first bytes. `test` is asked again with every byte more, up to `bytes` of them (default 16), until one
+ * says yes; none does when all have said no, or at the end of stream. Nothing is taken from the connection.
+ *
+ * @category combinators
+ */
+export const detect = <A>(
+  connection: Connection,
+  protocols: ReadonlyArray<{ readonly protocol: A; readonly test: (start: Uint8Array) => boolean | "more" }>,
+  options?: { readonly bytes?: number | undefined }
+): Effect.Effect<Option.Option<A>, NetError.ReadError> => {
+  const limit = options?.bytes ?? 16
+  const look = (n: number): Effect.Effect<Option.Option<A>, NetError.ReadError> =>
+    Effect.flatMap(peek(connection, n), (start) => {
+      const answers = protocols.map(({ test }) => test(start))
+      const first = answers.findIndex((answer) => answer !== false)
+      if (first !== -1 && answers[first] === true) return Effect.succeedSome(protocols[first]!.protocol)
+      return first === -1 || start.length < n || n >= limit ? Effect.succeedNone : look(n + 1)
+    })
+  return look(1)
+}
+
+/** A request that was sent; they stand in the order of the answers. */
+interface Slot<Out> {
+  answer: Option.Option<Out>
+}
+
+/** @internal */
+export class FramedImpl<Out, In> implements Framed<Out, In> {
+  readonly [TypeId]: TypeId = TypeId
+  readonly connection: ConnectionImpl
+  readonly reader: FrameReader<Out>
+  readonly receive: Framed<Out, In>["receive"]
+  readonly #encoder: Encoder<In>
+  readonly #slots: Array<Slot<Out>> = []
+  readonly #answers = Effect.unsafeMakeSemaphore(1)
+
+  constructor(connection: ConnectionImpl, codec: Codec<Out, In>) {
+    this.connection = connection
+    this.reader = new FrameReader(connection, codec)
+    this.receive = this.reader.frames(1, (frames) => frames.length === 0 ? Option.none() : Option.some(frames[0]!))
+    this.#encoder = codec.encoder()
+  }
+
+  get messages(): Framed<Out, In>["messages"] {
+    return Stream.repeatEffectChunkOption(
+      Effect.flatMap(
+        Effect.mapError(this.reader.frames(Infinity, Chunk.unsafeFromArray), Option.some),
+        (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
+      )
+    )
+  }
+
+  get send(): Framed<Out, In>["send"] {
+    return (message) => this.#write(() => this.#encoder.encode(message))
+  }
+
+  get sendAll(): Framed<Out, In>["sendAll"] {
+    return (messages) => this.#write(() => this.#encoder.encodeAll(messages))
+  }
+
+  get sink(): Framed<Out, In>["sink"] {
+    return Sink.forEachChunk((messages: Chunk.Chunk<In>) => this.sendAll(messages))
+  }
+
+  get request(): Framed<Out, In>["request"] {
+    return (message) =>
+      Effect.suspend(() => {
+        const slot: Slot<Out> = { answer: Option.none() }
+        const send = this.#write(() => this.#encoder.encode(message), () => void this.#slots.push(slot))
+        return Effect.zipRight(send, this.#answers.withPermits(1)(this.#answerOf(slot)))
+      })
+  }
+
+  get swap(): Framed<Out, In>["swap"] {
+    return (codec) =>
+      Effect.sync(() => {
+        const next = new FramedImpl(this.connection, codec)
+        next.reader.decoder.push(this.reader.decoder.leftover())
+        return next
+      })
+  }
+
+  get unwrap(): Framed<Out, In>["unwrap"] {
+    return Effect.suspend(() => Effect.as(this.connection.unread(this.reader.decoder.leftover()), this.connection))
+  }
+
+  /** Encodes a reply to leave with the others of this turn; gives an effect only where it was refused or has to wait. */
+  unsafeReply(message: In): Effect.Effect<void, SendError> | undefined {
+    const bytes = this.#encoder.encode(message)
+    return Either.isLeft(bytes)
+      ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
+      : this.connection.unsafeReply(bytes.right)
+  }
+
+  #write(
+    encode: () => Either.Either<ReadonlyArray<Uint8Array>, NetError.FrameError>,
+    accepted?: () => void
+  ): Effect.Effect<void, SendError> {
+    return Effect.suspend((): Effect.Effect<void, SendError> => {
+      const bytes = encode()
+      return Either.isLeft(bytes)
+        ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
+        : this.connection.unsafeWrite(bytes.right, accepted)
+    })
+  }
+
+  /** Takes answers, each for the first request that waits for one, until this one has its own. Who was interrupted left its place in the row. */
+  #answerOf(slot: Slot<Out>): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
+    return Effect.suspend((): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> =>
+      Option.isSome(slot.answer)
+        ? Exit.succeed(slot.answer.value)
+        : Effect.flatMap(this.#nextAnswer, (ended) => ended ? this.#unanswered : this.#answerOf(slot))
+    )
+  }
+
+  /** Gives the next answer to its request, in one step with taking it. True at the end of stream. */
+  readonly #nextAnswer: Effect.Effect<boolean, ReceiveError> = Effect.suspend(() =>
+    this.reader.frames(1, (frames) => {
+      const slot = frames.length === 0 ? undefined : this.#slots.shift()
+      if (slot !== undefined) slot.answer = Option.some(frames[0]!)
+      return frames.length === 0
+    })
+  )
+
+  readonly #unanswered: Effect.Effect<never, NetError.UnexpectedEnd> = Effect.suspend(() =>
+    Effect.fail(
+      new NetError.UnexpectedEnd({ operation: "read", address: this.connection.remoteAddress, received: 0 })
+    )
+  )
+}

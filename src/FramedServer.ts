@@ -1,0 +1,152 @@
+/**
+ * Servers of messages: a handler for each message instead of one for each connection.
+ * Messages of a connection are handled one after the other, in order; the replies to those that came together leave together.
+ * It is a handler for `Server` like any other: limits, timeouts and drain are the server's.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import { hasProperty } from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { Connection } from "./Connection.ts"
+import { type Framed, FramedImpl, type ReceiveError, type SendError } from "./Framed.ts"
+import type { Codec } from "./framing/Codec.ts"
+import type { ConnectionImpl } from "./internal/connection.ts"
+import type { FrameError } from "./NetError.ts"
+import * as Server from "./Server.ts"
+
+/**
+ * What a handler gives for a message: a reply, nothing, an effect of either, or a stream of replies. A reply that is itself an Effect (an
+ * `Option`, an `Either`) or a Stream has to be wrapped in `Effect.succeed`.
+ *
+ * @category models
+ */
+export type Reply<In, E = never, R = never> = In | void | Effect.Effect<In | void, E, R> | Stream.Stream<In, E, R>
+
+/**
+ * Handles one message. State of the connection is what it closes over.
+ *
+ * @category models
+ */
+export type OnMessage<Out, In, E = never, R = never> = (message: Out) => Reply<In, E, R>
+
+/**
+ * What to do with a peer whose bytes are no frames: end the connection (FIN), reset it, or send one last message first.
+ *
+ * @category options
+ */
+export type OnFrameError<In> = "close" | "reset" | ((error: FrameError) => In)
+
+/**
+ * @category options
+ */
+export interface HandlerOptions<Out, In, E, R> {
+  /** What a message is. */
+  readonly codec: Codec<Out, In>
+  /** Called once a connection, for the function that handles its messages; an effect where setting up takes one. */
+  readonly handler: (session: Framed<Out, In>) => OnMessage<Out, In, E, R> | Effect.Effect<OnMessage<Out, In, E, R>, E, R>
+  /** Default `"close"`. */
+  readonly onFrameError?: OnFrameError<In> | undefined
+}
+
+/**
+ * A connection handler out of a message handler, to give to `Server.make`. Ends at the peer's end of stream.
+ *
+ * @category constructors
+ */
+export const handler = <Out, In, E = never, R = never>(
+  options: HandlerOptions<Out, In, E, R>
+): (connection: Connection) => Effect.Effect<void, E | ReceiveError | SendError, R> => {
+  const { codec, onFrameError = "close" } = options
+  return (connection) => {
+    const session = new FramedImpl(connection as ConnectionImpl, codec)
+    const onMessage = options.handler(session)
+    return Effect.isEffect(onMessage)
+      ? Effect.flatMap(onMessage, (onMessage) => serve(session, onMessage, onFrameError))
+      : serve(session, onMessage, onFrameError)
+  }
+}
+
+/**
+ * A server of messages, described as a whole.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FramedServer, Framing } from "effect-netkit"
+ *
+ * const counting = FramedServer.make({
+ *   listen: { host: "127.0.0.1", port: 7788 },
+ *   codec: Framing.lines().pipe(Framing.text()),
+ *   handler: () => {
+ *     let count = 0
+ *     return (line) => line === "count" ? String(count) : Effect.sync(() => void count++)
+ *   }
+ * })
+ * ```
+ *
+ * @category constructors
+ */
+export const make = <Out, In, E = never, R = never>(
+  options: HandlerOptions<Out, In, E, R> & Omit<Server.ServerOptions<E, R>, "handler">
+): Server.Server<Exclude<R, Scope.Scope>> => Server.make({ ...options, handler: handler(options) })
+
+const serve = <Out, In, E, R>(
+  session: FramedImpl<Out, In>,
+  onMessage: OnMessage<Out, In, E, R>,
+  onFrameError: OnFrameError<In>
+): Effect.Effect<void, E | ReceiveError | SendError, R> => {
+  const frames = session.reader.frames(Infinity, (frames) => frames)
+  const next = onFrameError === "close" ? frames : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
+  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = Effect.flatMap(next, (messages) => {
+    if (messages.length === 0) return Effect.void
+    const waiting = handleFrom(session, messages, 0, onMessage)
+    return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
+  })
+  return loop
+}
+
+/** Handles messages in a plain loop; an effect only from where something has to be run or waited for. */
+const handleFrom = <Out, In, E, R>(
+  session: FramedImpl<Out, In>,
+  messages: ReadonlyArray<Out>,
+  start: number,
+  onMessage: OnMessage<Out, In, E, R>
+): Effect.Effect<void, E | SendError, R> | undefined => {
+  for (let i = start; i < messages.length; i++) {
+    const replying = answer(session, onMessage(messages[i]!))
+    if (replying !== undefined) return Effect.flatMap(replying, () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void)
+  }
+  return undefined
+}
+
+/** Sends what a handler gave. An effect only where something has to be run or waited for. */
+const answer = <In, E, R>(
+  session: FramedImpl<unknown, In>,
+  reply: Reply<In, E, R>
+): Effect.Effect<void, E | SendError, R> | undefined => {
+  if (reply === undefined) return undefined
+  if (Effect.isEffect(reply)) {
+    if (Exit.isExit(reply) && Exit.isSuccess(reply)) return value(session, reply.value as In | void)
+    return Effect.flatMap(reply as Effect.Effect<In | void, E, R>, (given) => value(session, given) ?? Effect.void)
+  }
+  if (hasProperty(reply, Stream.StreamTypeId)) return Stream.runForEachChunk(reply as Stream.Stream<In, E, R>, session.sendAll)
+  return value(session, reply as In)
+}
+
+const value = <In>(session: FramedImpl<unknown, In>, reply: In | void): Effect.Effect<void, SendError> | undefined =>
+  reply === undefined ? undefined : session.unsafeReply(reply as In)
+
+const isFrameError = (error: ReceiveError): error is FrameError =>
+  error._tag === "FrameTooLarge" || error._tag === "FrameMalformed" || error._tag === "FrameTruncated"
+
+/** Reacts to bytes that are no frames, and ends the messages. */
+const refuse = <In>(
+  session: FramedImpl<unknown, In>,
+  error: FrameError,
+  reaction: Exclude<OnFrameError<In>, "close">
+): Effect.Effect<ReadonlyArray<never>, SendError> =>
+  Effect.as(
+    reaction === "reset" ? Effect.catchAll(session.connection.reset, () => Effect.void) : session.send(reaction(error)),
+    []
+  )

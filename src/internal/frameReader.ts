@@ -1,0 +1,54 @@
+/**
+ * Frames out of a connection: the decoder fed from the queue of what has come, without an effect per frame or chunk.
+ * A frame that was decoded is handed over in the same step, so interrupting who waits for it loses nothing.
+ */
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type { Codec } from "../framing/Codec.ts"
+import type { Decoder } from "../framing/FrameDecoder.ts"
+import type { FrameError, ReadError } from "../NetError.ts"
+import type { SocketAddress } from "../SocketAddress.ts"
+import type { AnyFiber, ConnectionImpl } from "./connection.ts"
+
+export class FrameReader<Out> {
+  readonly decoder: Decoder<Out>
+  readonly #connection: ConnectionImpl
+  #ended = false
+
+  constructor(connection: ConnectionImpl, codec: Codec<Out, never>) {
+    this.#connection = connection
+    this.decoder = codec.decoder()
+  }
+
+  /** An effect that gives the next frames, at most `limit`; `none` at the end of stream, again and again. */
+  frames<A>(limit: number, give: (frames: ReadonlyArray<Out>) => A): Effect.Effect<A, ReadError | FrameError> {
+    const self: Effect.Effect<A, ReadError | FrameError> = Effect.withFiberRuntime((fiber) => {
+      const out: Array<Out> = []
+      const failure = this.#decode(out, limit)
+      if (out.length > 0) return Exit.succeed(give(out))
+      if (failure !== undefined) return Exit.fail(located(failure, this.#connection.remoteAddress))
+      return this.#ended ? Exit.succeed(give(out)) : this.#connection.unsafeWait(fiber as AnyFiber, self, end)
+    })
+    const end = Effect.suspend(() => {
+      this.#ended = true
+      this.decoder.end()
+      return self
+    })
+    return self
+  }
+
+  #decode(out: Array<Out>, limit: number): FrameError | undefined {
+    let failure = this.decoder.decode(out, limit)
+    while (out.length === 0 && failure === undefined) {
+      const chunk = this.#connection.unsafeTake()
+      if (chunk === undefined) return undefined
+      this.decoder.push(chunk)
+      failure = this.decoder.decode(out, limit)
+    }
+    return failure
+  }
+}
+
+/** The error of a codec, which knows no connection, with the peer's address. */
+export const located = <E extends FrameError>(error: E, address: SocketAddress): E =>
+  new (error.constructor as new(props: object) => E)({ ...error, address, cause: error.cause })

@@ -1,0 +1,239 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Deferred, Effect, Fiber, Option, type Scope, Stream } from "effect"
+import { Framed, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
+import { MemoryNetwork } from "effect-netkit/memory"
+
+const lines = Framing.lines({ maxFrameLength: 64 }).pipe(Framing.text())
+
+const onMemory = <A, E>(name: string, effect: () => Effect.Effect<A, E, Scope.Scope | Network.Network>) =>
+  it.scoped(name, () => Effect.provide(effect(), MemoryNetwork.layer))
+
+/** A plain connection and, at its other end, one that speaks lines. */
+const pair = Effect.gen(function*() {
+  const listener = yield* Net.listen({ port: 0 })
+  const raw = yield* Net.connect(listener.address)
+  return { raw, framed: Framed.make(yield* listener.accept, lines) }
+})
+
+const server = <E>(options: Omit<Parameters<typeof FramedServer.make<string, string, E>>[0], "listen" | "codec">) =>
+  Effect.gen(function*() {
+    const { address } = yield* Server.serve(FramedServer.make({ listen: { port: 0 }, codec: lines, ...options }))
+    return { address, client: Framed.make(yield* Net.connect(address), lines) }
+  })
+
+describe("Framed", () => {
+  onMemory("receives messages one by one, then none again and again", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      yield* raw.write("one\ntw")
+      expect(yield* framed.receive).toEqual(Option.some("one"))
+      const waiting = yield* Effect.fork(framed.receive)
+      yield* raw.write("o\r\nlast")
+      expect(yield* Fiber.join(waiting)).toEqual(Option.some("two"))
+      yield* raw.shutdown
+      expect(yield* framed.receive).toEqual(Option.some("last"))
+      expect(yield* framed.receive).toEqual(Option.none())
+      expect(yield* framed.receive).toEqual(Option.none())
+    }))
+
+  onMemory("an interrupted receive loses nothing", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      for (const cut of ["ab", "cd", "\nef"]) {
+        const waiting = yield* Effect.fork(framed.receive)
+        yield* Effect.yieldNow()
+        yield* Fiber.interrupt(waiting)
+        yield* raw.write(cut)
+      }
+      expect(yield* framed.receive).toEqual(Option.some("abcd"))
+      yield* raw.write("\n")
+      expect(yield* framed.receive).toEqual(Option.some("ef"))
+    }))
+
+  onMemory("a failure of the frames is final, carries the address, and leaves the connection", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      yield* raw.write(`fine\n${"x".repeat(65)}\nfine\n`)
+      expect(yield* framed.receive).toEqual(Option.some("fine"))
+      const error = yield* Effect.flip(framed.receive)
+      expect(error).toMatchObject({ _tag: "FrameTooLarge", limit: 64, offset: 5, address: framed.connection.remoteAddress })
+      expect(yield* Effect.flip(framed.receive)).toMatchObject({ _tag: "FrameTooLarge" })
+      yield* framed.send("bye")
+      expect(new TextDecoder().decode(yield* raw.readUntil("\n"))).toBe("bye\n")
+    }))
+
+  onMemory("refusing to encode writes nothing, of a batch too", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      expect(yield* Effect.flip(framed.sendAll(["one", "x".repeat(65)]))).toMatchObject({ _tag: "FrameTooLarge" })
+      yield* framed.send("two")
+      yield* framed.connection.shutdown
+      expect(new TextDecoder().decode(yield* raw.readExactly(4))).toBe("two\n")
+      expect(yield* raw.read).toEqual(Option.none())
+    }))
+
+  onMemory("streams and sinks messages", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      const other = Framed.make(raw, lines)
+      const sent = Array.from({ length: 1000 }, (_, i) => `message ${i}`)
+      yield* Effect.fork(Effect.zipRight(Stream.run(Stream.fromIterable(sent), other.sink), raw.shutdown))
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(framed.messages))).toEqual(sent)
+    }))
+
+  onMemory("swaps the codec behind the message that says so", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      yield* raw.write(Uint8Array.from([...new TextEncoder().encode("binary\n"), 0, 0, 0, 2, 10, 13, 0, 0, 0, 1, 7]))
+      expect(yield* framed.receive).toEqual(Option.some("binary"))
+      const binary = yield* framed.swap(Framing.lengthPrefixed())
+      expect(yield* binary.receive).toEqual(Option.some(Uint8Array.of(10, 13)))
+      expect(yield* binary.receive).toEqual(Option.some(Uint8Array.of(7)))
+    }))
+
+  onMemory("unwrap pushes the rest back", () =>
+    Effect.gen(function*() {
+      const { framed, raw } = yield* pair
+      yield* raw.write("header\nraw bytes")
+      yield* framed.receive
+      const connection = yield* framed.unwrap
+      expect(new TextDecoder().decode(yield* connection.readExactly(9))).toBe("raw bytes")
+    }))
+
+  onMemory("concurrent requests are pipelined, each with its own answer", () =>
+    Effect.gen(function*() {
+      const { client } = yield* server({ handler: () => (line) => `re ${line}` })
+      const asked = Array.from({ length: 200 }, (_, i) => String(i))
+      const answers = yield* Effect.forEach(asked, client.request, { concurrency: "unbounded" })
+      expect(answers).toEqual(asked.map((line) => `re ${line}`))
+    }))
+
+  onMemory("the answer to an interrupted request is nobody else's", () =>
+    Effect.gen(function*() {
+      const gate = yield* Deferred.make<void>()
+      const { client } = yield* server({
+        handler: () => (line) => line === "slow" ? Effect.as(Deferred.await(gate), "slow answer") : `re ${line}`
+      })
+      const slow = yield* Effect.fork(client.request("slow"))
+      yield* Effect.yieldNow()
+      const next = yield* Effect.fork(client.request("next"))
+      yield* Effect.yieldNow()
+      yield* Fiber.interrupt(slow)
+      yield* Deferred.succeed(gate, undefined)
+      expect(yield* Fiber.join(next)).toBe("re next")
+      expect(yield* client.request("third")).toBe("re third")
+    }))
+
+  onMemory("a request that nobody answers fails with UnexpectedEnd", () =>
+    Effect.gen(function*() {
+      const { client } = yield* server({ handler: (session) => () => session.connection.close })
+      expect(yield* Effect.flip(client.request("hello"))).toMatchObject({ _tag: "UnexpectedEnd" })
+    }))
+
+  onMemory("peek and detect take nothing", () =>
+    Effect.gen(function*() {
+      const { framed: { connection }, raw } = yield* pair
+      const protocols = [
+        { protocol: "http", test: (start: Uint8Array) => startsWith("GET ", start) },
+        { protocol: "ssh", test: (start: Uint8Array) => startsWith("SSH-2.0", start) }
+      ]
+      const detecting = yield* Effect.fork(Framed.detect(connection, protocols))
+      for (const part of ["SS", "H-", "2.0-x"]) yield* raw.write(part)
+      expect(yield* Fiber.join(detecting)).toEqual(Option.some("ssh"))
+      expect(new TextDecoder().decode(yield* Framed.peek(connection, 4))).toBe("SSH-")
+      yield* raw.shutdown
+      expect(new TextDecoder().decode(yield* Framed.peek(connection, 100))).toBe("SSH-2.0-x")
+      expect(new TextDecoder().decode(yield* connection.readExactly(9))).toBe("SSH-2.0-x")
+    }))
+
+  onMemory("detect gives up when nothing fits", () =>
+    Effect.gen(function*() {
+      const { framed: { connection }, raw } = yield* pair
+      yield* raw.write("POST")
+      const protocols = [{ protocol: "http", test: (start: Uint8Array) => startsWith("GET ", start) }]
+      expect(yield* Framed.detect(connection, protocols)).toEqual(Option.none())
+    }))
+})
+
+const startsWith = (text: string, start: Uint8Array): boolean | "more" => {
+  const seen = new TextDecoder().decode(start)
+  return seen.startsWith(text) ? true : text.startsWith(seen) ? "more" : false
+}
+
+describe("FramedServer", () => {
+  onMemory("handles the messages of a connection in order, whatever a reply is", () =>
+    Effect.gen(function*() {
+      const { client } = yield* server({
+        handler: () => (line) => {
+          if (line === "effect") return Effect.as(Effect.yieldNow(), "from an effect")
+          if (line === "stream") return Stream.make("first", "second")
+          if (line === "silence") return
+          if (line === "silent effect") return Effect.void
+          return `value ${line}`
+        }
+      })
+      yield* client.sendAll(["1", "effect", "2", "silence", "stream", "silent effect", "3"])
+      const replies = yield* Stream.runCollect(Stream.take(client.messages, 6))
+      expect(Chunk.toReadonlyArray(replies)).toEqual(["value 1", "from an effect", "value 2", "first", "second", "value 3"])
+    }))
+
+  onMemory("sends the replies of one batch as one", () =>
+    Effect.gen(function*() {
+      const { client } = yield* server({ handler: () => (line) => line })
+      yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
+      const first = Option.getOrThrow(yield* client.connection.read)
+      expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
+    }))
+
+  onMemory("keeps state per connection in the handler's closure, also made by an effect", () =>
+    Effect.gen(function*() {
+      const { address } = yield* server({
+        handler: () =>
+          Effect.sync(() => {
+            let count = 0
+            return () => String(++count)
+          })
+      })
+      const counts = yield* Effect.forEach([1, 2], () =>
+        Effect.scoped(Effect.gen(function*() {
+          const client = Framed.make(yield* Net.connect(address), lines)
+          yield* client.request("x")
+          return yield* client.request("x")
+        })))
+      expect(counts).toEqual(["2", "2"])
+    }))
+
+  for (
+    const [name, onFrameError, replies, end] of [
+      ["close", undefined, ["fine"], "none"],
+      ["farewell", () => "too long", ["fine", "too long"], "none"],
+      ["reset", "reset", [], "ConnectionReset"]
+    ] as const
+  ) {
+    onMemory(`a framing error ends the connection as chosen: ${name}`, () =>
+      Effect.gen(function*() {
+        const { client } = yield* server({ handler: () => (line) => line, onFrameError })
+        yield* client.connection.write(`fine\n${"x".repeat(100)}\n`)
+        const got: Array<string> = []
+        const ended = yield* Stream.runForEach(client.messages, (line) => Effect.sync(() => got.push(line))).pipe(
+          Effect.match({ onFailure: (error) => error._tag, onSuccess: () => "none" })
+        )
+        expect(ended).toBe(end)
+        expect(got.slice(0, replies.length)).toEqual(replies)
+      }))
+  }
+
+  onMemory("a handler that throws ends its own connection alone", () =>
+    Effect.gen(function*() {
+      const { address, client } = yield* server({
+        handler: () => (line) => {
+          if (line === "throw") throw new Error("boom")
+          return line
+        }
+      })
+      const other = Framed.make(yield* Net.connect(address), lines)
+      yield* client.send("throw")
+      expect(yield* client.receive).toEqual(Option.none())
+      expect(yield* other.request("still there")).toBe("still there")
+    }))
+})
