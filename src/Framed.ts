@@ -16,7 +16,7 @@ import type { Connection } from "./Connection.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
-import { FrameReader, located } from "./internal/frameReader.ts"
+import { batch, FrameReader, located } from "./internal/frameReader.ts"
 import * as NetError from "./NetError.ts"
 
 /**
@@ -72,6 +72,8 @@ export interface Framed<out Out, in In = Out> {
    * Exact after `receive`; `messages` has taken all frames of the bytes that had come.
    */
   readonly swap: <Out2, In2>(codec: Codec<Out2, In2>) => Effect.Effect<Framed<Out2, In2>>
+  /** How many frames were dropped for their size so far, by a codec with `onTooLarge: "skip"`. */
+  readonly skipped: Effect.Effect<number>
   /** Gives the connection back with the bytes that are in no message pushed back in front, and ends this. */
   readonly unwrap: Effect.Effect<Connection>
 }
@@ -168,7 +170,7 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   get messages(): Framed<Out, In>["messages"] {
     return Stream.repeatEffectChunkOption(
       Effect.flatMap(
-        Effect.mapError(this.reader.frames(Infinity, Chunk.unsafeFromArray), Option.some),
+        Effect.mapError(this.reader.frames(batch, Chunk.unsafeFromArray), Option.some),
         (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
       )
     )
@@ -202,6 +204,10 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
         next.reader.decoder.push(this.reader.decoder.leftover())
         return next
       })
+  }
+
+  get skipped(): Framed<Out, In>["skipped"] {
+    return Effect.sync(() => this.reader.decoder.skipped)
   }
 
   get unwrap(): Framed<Out, In>["unwrap"] {

@@ -12,6 +12,7 @@ import type { Connection } from "./Connection.ts"
 import { type Framed, FramedImpl, type ReceiveError, type SendError } from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
+import { batch } from "./internal/frameReader.ts"
 import type { FrameError } from "./NetError.ts"
 import * as Server from "./Server.ts"
 
@@ -96,7 +97,7 @@ const serve = <Out, In, E, R>(
   onMessage: OnMessage<Out, In, E, R>,
   onFrameError: OnFrameError<In>
 ): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-  const frames = session.reader.frames(Infinity, (frames) => frames)
+  const frames = session.reader.frames(batch, (frames) => frames)
   const next = onFrameError === "close" ? frames : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
   const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = Effect.flatMap(next, (messages) => {
     if (messages.length === 0) return Effect.void

@@ -72,6 +72,16 @@ describe("Framed", () => {
       expect(yield* raw.read).toEqual(Option.none())
     }))
 
+  onMemory("counts the frames that a skipping codec dropped", () =>
+    Effect.gen(function*() {
+      const { framed: { connection }, raw } = yield* pair
+      const framed = Framed.make(connection, Framing.lines({ maxFrameLength: 4, onTooLarge: "skip" }).pipe(Framing.text()))
+      yield* raw.write("one\nmuch too long\ntoo long\ntwo\n")
+      expect(yield* framed.receive).toEqual(Option.some("one"))
+      expect(yield* framed.receive).toEqual(Option.some("two"))
+      expect(yield* framed.skipped).toBe(2)
+    }))
+
   onMemory("streams and sinks messages", () =>
     Effect.gen(function*() {
       const { framed, raw } = yield* pair

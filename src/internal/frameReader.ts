@@ -6,9 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type { Codec } from "../framing/Codec.ts"
 import type { Decoder } from "../framing/FrameDecoder.ts"
+import { skippedFrames } from "../framing/Streams.ts"
 import type { FrameError, ReadError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { AnyFiber, ConnectionImpl } from "./connection.ts"
+
+/** How many frames are taken at once at most, so that a chunk of tiny ones does not become a heap of objects. */
+export const batch = 4096
 
 export class FrameReader<Out> {
   readonly decoder: Decoder<Out>
@@ -38,6 +42,13 @@ export class FrameReader<Out> {
   }
 
   #decode(out: Array<Out>, limit: number): FrameError | undefined {
+    const { skipped } = this.decoder
+    const failure = this.#decodeFrom(out, limit)
+    if (this.decoder.skipped > skipped) skippedFrames.unsafeUpdate(this.decoder.skipped - skipped, [])
+    return failure
+  }
+
+  #decodeFrom(out: Array<Out>, limit: number): FrameError | undefined {
     let failure = this.decoder.decode(out, limit)
     while (out.length === 0 && failure === undefined) {
       const chunk = this.#connection.unsafeTake()

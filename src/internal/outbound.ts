@@ -58,6 +58,10 @@ export class Outbound extends Entry {
   /** Writes one message. Settles at once while there is room. */
   write(chunk: Uint8Array, accepted?: () => void): Effect.Effect<void> {
     if (this.failure !== undefined) return this.failure()
+    if (chunk.length === 0) {
+      accepted?.()
+      return Effect.void
+    }
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
     accepted?.()
     const now = turn()
