@@ -1,8 +1,9 @@
 /**
- * The little of Bun's socket API that this adapter uses, so that it type-checks without Bun's types.
- * `localAddress`, `localPort`, `ipv6Only`, `reusePort` and `getsockname` work in Bun 1.4 though its types or manual leave them out.
- * https://bun.com/docs/runtime/networking/tcp
+ * The little of Bun's API that the adapter uses, declared here so that it type-checks without Bun's own types.
+ * Looked up when first called, never when imported: the module loads on any runtime. Bun's types leave out `getsockname`, and of
+ * the options `localAddress`, `localPort`, `reusePort` and `ipv6Only`; Bun 1.4 honours them. https://bun.com/docs/runtime/networking/tcp
  */
+import type { Endpoint } from "../../src/Transport.ts"
 
 /** An open socket. `write` returns how many bytes the kernel took, or -1 on a closed socket; no verb throws on one. */
 export interface BunSocket {
@@ -60,10 +61,19 @@ export interface BunListener {
   stop(): void
 }
 
-interface Bun {
+interface BunLike {
   connect(options: ConnectOptions): Promise<unknown>
   listen(options: ListenOptions): BunListener
 }
 
-/** Looked up when used, so that this module can be loaded on every runtime. */
-export const bun = (): Bun => (globalThis as unknown as { readonly Bun: Bun }).Bun
+/** Bun itself. */
+export const bun = (): BunLike => (globalThis as unknown as { readonly Bun: BunLike }).Bun
+
+/** An endpoint in the words of `Bun.connect` and `Bun.listen`. */
+export const toOptions = (endpoint: Endpoint) =>
+  "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port }
+
+/** Bun runs immediates before it polls its sockets; one asked for by another comes after. */
+export const afterPoll = (callback: () => void): void => {
+  setImmediate(() => void setImmediate(callback))
+}

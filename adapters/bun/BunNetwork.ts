@@ -1,7 +1,7 @@
 /**
- * TCP and Unix stream sockets on Bun's own `Bun.connect` and `Bun.listen`.
- * What Bun 1.4 cannot do: cancel a connect (a late socket is reset the moment it appears; until then it keeps the process alive), hold
- * back accepting, tell an unreachable host or a lack of descriptors from a refusal; with no descriptors left its accept loop spins.
+ * The network of Bun: TCP and Unix streams over `Bun.connect` and `Bun.listen`. Bun 1.4 accepts at once, and cannot cancel a
+ * connect (a late socket is closed the moment it appears; until then it keeps the process alive), nor tell an unreachable host or
+ * a lack of descriptors from a refusal (oven-sh/bun#37093). Its accept loop spins, and says nothing, while no descriptor is left.
  */
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
@@ -11,113 +11,103 @@ import type {
   ConnectEvents,
   ConnectRequest,
   Endpoint,
-  ListenerHandle,
+  InetEndpoint,
   ListenEvents,
   ListenRequest,
   Transport
 } from "../../src/Transport.ts"
-import { bun } from "./BunApi.ts"
-import type { BunListener, BunSocket } from "./BunApi.ts"
-import { afterPoll, BunStream, handlers } from "./BunStream.ts"
-import type { Opener } from "./BunStream.ts"
+import { afterPoll, bun, type BunListener, toOptions } from "./BunApi.ts"
+import { BunStream, handlers, type Opener } from "./BunStream.ts"
 
-const address = (endpoint: Endpoint) =>
-  "path" in endpoint ? { unix: endpoint.path } : { hostname: endpoint.host, port: endpoint.port }
-
-/** A connect under way. */
-class Dial implements Opener {
-  private readonly request: ConnectRequest
-  private readonly events: ConnectEvents
-  private settled = false
-
-  constructor(request: ConnectRequest, events: ConnectEvents) {
-    this.request = request
-    this.events = events
-  }
-
-  async start(): Promise<void> {
-    if (this.settled) return
-    const { endpoint, localAddress, localPort } = this.request
-    try {
-      await bun().connect({ ...address(endpoint), localAddress, localPort, allowHalfOpen: true, socket: handlers, data: this })
-    } catch (error) {
-      this.failed(error)
+const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
+  const { endpoint, localAddress, localPort } = request
+  const unix = "path" in endpoint ? { remote: endpoint } : undefined
+  let settled = false
+  const opener: Opener = {
+    opened(socket) {
+      const stream = new BunStream(socket, request, unix)
+      if (settled) return stream.close()
+      settled = true
+      stream.attach(events.onOpen(stream))
     }
   }
-
-  opened(socket: BunSocket): void {
-    const { endpoint } = this.request
-    const stream = new BunStream(socket, this.request, "path" in endpoint ? { remote: endpoint } : undefined)
-    socket.data = stream
-    const cancelled = this.settled
-    this.settled = true
-    stream.attach(cancelled ? undefined : this.events.onOpen(stream))
+  const options = {
+    ...toOptions(endpoint),
+    localAddress,
+    localPort,
+    allowHalfOpen: true,
+    socket: handlers,
+    data: opener
   }
-
-  private failed(error: unknown): void {
-    if (this.settled) return
-    this.settled = true
-    this.events.onFail(error)
+  const dial = async () => {
+    if (settled) return
+    try {
+      await bun().connect(options)
+    } catch (error) {
+      if (settled) return
+      settled = true
+      events.onFail(error)
+    }
   }
-
-  readonly cancel: Cancel = () => {
-    this.settled = true
+  queueMicrotask(dial) // `Bun.connect` may throw
+  return () => {
+    settled = true
   }
 }
 
-/** A listening socket. Bun accepts by itself whatever the core wants, so `pause` and `resume` have nothing to do. */
-class Listener implements ListenerHandle, Opener {
-  private readonly request: ListenRequest
-  private readonly events: ListenEvents
-  private readonly unix: { readonly local: Endpoint } | undefined
-  private socket: BunListener | undefined
-  localAddress: Endpoint
-
-  constructor(request: ListenRequest, events: ListenEvents) {
-    this.request = request
-    this.events = events
-    this.localAddress = request.endpoint
-    this.unix = "path" in request.endpoint ? { local: request.endpoint } : undefined
-  }
-
-  start(): void {
-    const { endpoint, ipv6Only, reusePort } = this.request
-    try {
-      this.socket = bun().listen({ ...address(endpoint), ipv6Only, reusePort, allowHalfOpen: true, socket: handlers, data: this })
-    } catch (error) {
-      return this.events.onFail(error)
-    }
-    if ("host" in endpoint) this.localAddress = boundAddress(this.socket, endpoint.host)
-    this.events.onListening(this)
-  }
-
-  opened(socket: BunSocket): void {
-    const stream = new BunStream(socket, this.request, this.unix)
-    socket.data = stream
-    stream.attach(this.socket === undefined ? undefined : this.events.onAccept(stream))
-  }
-
-  pause(): void {}
-
-  resume(): void {}
-
-  close(): void {
-    if (this.socket === undefined) return
-    this.socket.stop()
-    this.socket = undefined
-    queueMicrotask(() => this.events.onClose())
+const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
+  let cancelled = false
+  queueMicrotask(() => cancelled || listenNow(request, events))
+  return () => {
+    cancelled = true
   }
 }
 
-/** A name that was listened on becomes its address, port 0 a port. */
-const boundAddress = (socket: BunListener, host: string): Endpoint => {
+const listenNow = (request: ListenRequest, events: ListenEvents): void => {
+  const { endpoint, ipv6Only, reusePort } = request
+  const unix = "path" in endpoint ? { local: endpoint } : undefined
+  let open = true
+  const opener: Opener = {
+    opened(socket) {
+      const stream = new BunStream(socket, request, unix)
+      stream.attach(open ? events.onAccept(stream) : undefined)
+    }
+  }
+  let listener: BunListener
+  try {
+    listener = bun().listen({
+      ...toOptions(endpoint),
+      ipv6Only,
+      reusePort,
+      allowHalfOpen: true,
+      socket: handlers,
+      data: opener
+    })
+  } catch (error) {
+    return events.onFail(error)
+  }
+  events.onListening({
+    localAddress: "path" in endpoint ? endpoint : boundAddress(listener, endpoint),
+    pause() {},
+    resume() {},
+    close() {
+      if (!open) return
+      open = false
+      listener.stop()
+      queueMicrotask(() => events.onClose())
+    }
+  })
+}
+
+/** `listener.hostname` is only what was asked for. */
+const boundAddress = (listener: BunListener, { host }: InetEndpoint): Endpoint => {
   const name: { address?: string; port?: number } = {}
-  socket.getsockname(name)
+  listener.getsockname(name)
   return { host: name.address ?? host, port: name.port ?? 0 }
 }
 
 /**
- * Bun's sockets as a `Transport`. Loads on every runtime, works on Bun 1.4 and later.
+ * Bun's sockets as a transport.
  *
  * @category transports
  */
@@ -136,29 +126,17 @@ export const transport: Transport = {
     unix: true,
     datagram: false
   },
-  connect(request, events) {
-    const dial = new Dial(request, events)
-    queueMicrotask(() => dial.start()) // Bun may fail before `Bun.connect` has returned
-    return dial.cancel
-  },
-  listen(request, events) {
-    let cancelled = false
-    queueMicrotask(() => cancelled || new Listener(request, events).start()) // `Bun.listen` answers at once
-    return () => {
-      cancelled = true
-    }
-  },
+  connect,
+  listen,
   classify,
-  afterPoll
+  afterPoll(callback, millis = 0) {
+    if (millis > 0) setTimeout(callback, millis)
+    else afterPoll(callback)
+  }
 }
 
 /**
- * The network of Bun, for programs that ask for `Network`.
- *
- * @example
- * import { BunNetwork } from "effect-netkit/bun"
- *
- * program.pipe(Effect.provide(BunNetwork.layer), Effect.runPromise)
+ * The network of Bun.
  *
  * @category layers
  */

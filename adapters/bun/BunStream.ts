@@ -1,11 +1,11 @@
 /**
- * One stream socket of Bun behind the seam: keeps what the kernel did not take, and turns Bun's events into the seam's.
- * Promises the seam's order of events, `onClose` once and last, and that no event comes from inside a verb.
- * One set of handlers serves all sockets; `socket.data` is the stream, so a connection costs no closures.
+ * One stream socket of Bun behind the verbs of the seam: it keeps what the kernel did not take, and puts Bun's events in order.
+ * No event comes from inside a verb, though Bun calls `close` within `end` and `terminate`; `onClose` comes once and last.
+ * One set of handlers serves all sockets: `socket.data` is the stream, so a connection costs no closures.
  */
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
-import type { BunSocket, SocketHandlers } from "./BunApi.ts"
-import { SendQueue } from "./SendQueue.ts"
+import { WriteQueue } from "../WriteQueue.ts"
+import { afterPoll, type BunSocket, type SocketHandlers } from "./BunApi.ts"
 
 /** What `socket.data` is until the socket is open: whoever asked for it. */
 export interface Opener {
@@ -21,7 +21,7 @@ export const handlers: SocketHandlers = {
     opener.opened(socket)
   },
   data(socket, chunk) {
-    streamOf(socket).received(chunk)
+    streamOf(socket).events.onData(chunk)
   },
   drain(socket) {
     streamOf(socket).writable()
@@ -34,44 +34,40 @@ export const handlers: SocketHandlers = {
   }
 }
 
-/** Stands in for the events of a connection that nobody wants. */
 const nobody: StreamEvents = { onData() {}, onEnd() {}, onDrain() {}, onFinish() {}, onClose() {} }
 
-/** Bun runs immediates before it polls, so the inner one is the first to come after a poll. */
-export const afterPoll = (callback: () => void): void => {
-  setImmediate(setImmediate, callback)
-}
-
 export class BunStream implements StreamHandle {
+  events: StreamEvents = nobody
   readonly canReset: boolean
-  private readonly socket: BunSocket
-  private readonly writeBuffer: number
-  private readonly queue = new SendQueue()
-  private events: StreamEvents = nobody
-  private local: Endpoint | undefined
-  private remote: Endpoint | undefined
-
-  /** Whether the core wants bytes, and whether Bun has been told that it does not. */
-  private wanted = false
-  private paused = false
+  readonly remoteAddress: Endpoint | undefined
+  readonly #socket: BunSocket
+  readonly #writeBuffer: number
+  readonly #queue = new WriteQueue()
+  #localAddress: Endpoint | undefined
+  /** The core wants bytes. */
+  #flowing = false
+  /** Bun was told to stop reading. */
+  #paused = false
   /** The peer's FIN has been seen. */
-  private atEnd = false
-  /** A write returned false and owes an `onDrain`. */
-  private stalled = false
-  /** How far the sending side has come: after `open` no write is taken, after `finished` FIN is out. */
-  private sending: "open" | "finishing" | "finished" = "open"
-  private closing = false
-  /** Closing, and the kernel may hold bytes that were never asked for. */
-  private unread = false
-  private isClosed = false
+  #atEnd = false
+  /** A write returned false and is owed an `onDrain`. */
+  #full = false
+  /** After `open` no write is taken; `finishing` sends FIN after what is queued, `closing` also releases the socket. */
+  #state: "open" | "finishing" | "finished" | "broken" | "closing" | "closed" = "open"
 
-  /** Unix sockets know no RST, and have a name on the listening side only. */
-  constructor(socket: BunSocket, options: StreamOptions, unix?: { readonly local?: Endpoint; readonly remote?: Endpoint }) {
-    this.socket = socket
-    this.writeBuffer = options.writeBuffer
+  /** Takes over an open socket. One of a Unix path knows no RST, and has a name on the listening side only. */
+  constructor(
+    socket: BunSocket,
+    options: StreamOptions,
+    unix?: { readonly local?: Endpoint; readonly remote?: Endpoint }
+  ) {
+    this.#socket = socket
+    this.#writeBuffer = options.writeBuffer
     this.canReset = unix === undefined
-    this.local = unix?.local
-    this.remote = unix?.remote
+    this.#localAddress = unix?.local
+    // At once, for errors and logs: a closed socket has forgotten it.
+    this.remoteAddress = unix === undefined ? endpointOf(socket.remoteAddress, socket.remotePort) : unix.remote
+    socket.data = this
     if (!options.noDelay) socket.setNoDelay(false) // Bun's default is on
     if (options.keepAlive !== false) this.setKeepAlive(true, options.keepAlive)
   }
@@ -80,148 +76,145 @@ export class BunStream implements StreamHandle {
   attach(events: StreamEvents | undefined): void {
     if (events === undefined) return this.reset()
     this.events = events
-    // To pause and resume costs four system calls, and most receivers resume in this very tick: nothing is read before it is over.
-    if (!this.wanted) setImmediate(() => this.wanted || this.pause())
+    // Pausing and resuming cost four system calls, and most receivers resume in this very turn: nothing is read before it is over.
+    if (!this.#flowing) setImmediate(() => this.#flowing || this.pause())
   }
 
   get bufferedAmount(): number {
-    return this.queue.size
+    return this.#queue.size
   }
 
   get localAddress(): Endpoint | undefined {
-    return this.local ??= inetEndpoint(this.socket.localAddress, this.socket.localPort)
-  }
-
-  get remoteAddress(): Endpoint | undefined {
-    return this.remote ??= inetEndpoint(this.socket.remoteAddress, this.socket.remotePort)
+    return this.#localAddress ??= endpointOf(this.#socket.localAddress, this.#socket.localPort)
   }
 
   setNoDelay(enabled: boolean): void {
-    this.socket.setNoDelay(enabled)
+    this.#socket.setNoDelay(enabled)
   }
 
-  /** Bun cuts to whole seconds and takes 0 as the system's default; it also sets 10 probes, one second apart. */
+  /** Bun cuts to whole seconds and takes 0 as the system's default; it always sets 10 probes, one second apart. */
   setKeepAlive(enabled: boolean, initialDelayMillis: number): void {
-    this.socket.setKeepAlive(enabled, Math.ceil(initialDelayMillis / 1000) * 1000)
+    this.#socket.setKeepAlive(enabled, Math.ceil(initialDelayMillis / 1000) * 1000)
   }
 
   pause(): void {
-    this.wanted = false
-    if (this.paused || this.atEnd) return
-    this.paused = true
-    this.socket.pause()
+    this.#flowing = false
+    if (this.#paused || this.#atEnd || this.#state === "broken") return
+    this.#paused = true
+    this.#socket.pause()
   }
 
   resume(): void {
-    this.wanted = true
-    if (!this.paused || this.atEnd) return
-    this.paused = false
-    this.socket.resume()
+    this.#flowing = true
+    if (!this.#paused || this.#atEnd) return
+    this.#paused = false
+    this.#socket.resume()
   }
 
   write(chunk: Uint8Array): boolean {
-    if (this.sending !== "open") return true
-    if (this.queue.size > 0) {
-      this.queue.push(chunk)
-      return this.admit()
+    if (this.#state !== "open") return true
+    if (this.#queue.size > 0) {
+      this.#queue.push(chunk)
+      return this.#hasRoom()
     }
-    const taken = this.socket.write(chunk)
-    if (taken === chunk.length || taken < 0) return true
-    this.queue.push(chunk.subarray(taken))
-    return this.admit()
+    const taken = this.#socket.write(chunk)
+    if (taken === chunk.length) return true
+    if (taken < 0) {
+      this.#break()
+      return true
+    }
+    this.#queue.push(chunk.subarray(taken))
+    return this.#hasRoom()
   }
 
   writev(chunks: ReadonlyArray<Uint8Array>): boolean {
-    if (this.sending !== "open") return true
-    const blocked = this.queue.size > 0
-    for (const chunk of chunks) this.queue.push(chunk)
-    if (!blocked) this.flush()
-    return this.admit()
+    if (this.#state !== "open") return true
+    const blocked = this.#queue.size > 0
+    for (const chunk of chunks) this.#queue.push(chunk)
+    if (!blocked) this.#flush()
+    return this.#hasRoom()
   }
 
-  /** Whether the core may go on writing. */
-  private admit(): boolean {
-    this.stalled = this.queue.size > this.writeBuffer
-    return !this.stalled
+  #hasRoom(): boolean {
+    this.#full = this.#queue.size > this.#writeBuffer
+    return !this.#full
   }
 
   shutdownWrite(): void {
-    if (this.sending !== "open") return
-    this.sending = "finishing"
-    this.flush()
+    if (this.#state !== "open") return
+    this.#state = "finishing"
+    this.#flush()
   }
 
-  /**
-   * Reads and drops what the peer has sent, and what it sends while bytes are queued: a peer that does not read until we do would
-   * stop us, and unread bytes make close(2) answer with RST, which takes back what the peer has not read yet (RFC 2525 2.17).
-   */
   close(): void {
-    if (this.closing) return
-    this.closing = true
-    if (this.sending === "open") this.sending = "finished"
-    if (this.wanted || this.atEnd) return this.flush()
-    this.unread = true
-    this.resume()
-    afterPoll(() => {
-      this.unread = false
-      this.flush()
-    })
+    if (this.#state === "closing" || this.#state === "closed") return
+    this.#state = "closing"
+    this.#flush()
   }
 
   reset(): void {
-    this.closing = true
-    this.sending = "finished"
-    this.queue.clear()
-    this.socket.terminate()
+    if (this.#state === "closed") return
+    this.#state = "closing"
+    this.#queue.clear()
+    this.#socket.terminate()
   }
 
-  /** Writes until the kernel takes no more; then Bun calls `drain`. `end` comes last, as it drops what is not written. */
-  private flush(): void {
-    while (this.queue.size > 0) {
-      const bytes = this.queue.peek()
-      const taken = this.socket.write(bytes)
-      if (taken < 0) return this.queue.clear()
-      this.queue.advance(taken)
+  /** Writes until the kernel takes no more, which makes Bun call `drain` later. `end` comes last: it drops what is not written. */
+  #flush(): void {
+    const queue = this.#queue
+    for (let bytes = queue.next(); bytes !== undefined; bytes = queue.next()) {
+      const taken = this.#socket.write(bytes)
+      if (taken < 0) return this.#break()
+      queue.taken(taken)
       if (taken < bytes.length) return
     }
-    if (this.sending === "finishing") this.finish()
-    if (this.closing && !this.unread) this.socket.end()
+    if (this.#state === "finishing") this.#finish()
+    else if (this.#state === "closing") this.#socket.end()
   }
 
-  private finish(): void {
-    this.sending = "finished"
-    this.socket.shutdown()
+  /** A broken pipe, of which Bun says no more while paused: what the peer has sent is still read, then the socket is released. */
+  #break(): void {
+    this.#queue.clear()
+    if (this.#state === "closed") return
+    if (this.#state === "closing") return this.#socket.end()
+    this.resume()
+    this.#state = "broken"
+    afterPoll(() => this.#socket.end())
+  }
+
+  #finish(): void {
+    this.#state = "finished"
+    this.#socket.shutdown()
     queueMicrotask(() => this.events.onFinish())
   }
 
-  received(chunk: Uint8Array): void {
-    if (!this.closing) this.events.onData(chunk)
-  }
-
-  /** Bun's `drain`, which also follows every `pause` and FIN. */
+  /** Bun's `drain`, which also follows every `pause` and the peer's FIN. */
   writable(): void {
-    if (this.queue.size > 0) this.flush()
-    if (!this.stalled || this.queue.size > this.writeBuffer) return
-    this.stalled = false
+    if (this.#queue.size > 0) this.#flush()
+    if (!this.#full || this.#queue.size > this.#writeBuffer) return
+    this.#full = false
     this.events.onDrain()
   }
 
   ended(): void {
-    if (this.atEnd) return
-    this.atEnd = true
-    if (!this.closing) this.events.onEnd()
+    if (this.#atEnd) return
+    this.#atEnd = true
+    this.events.onEnd()
   }
 
-  /** Comes also from inside `end` and `terminate`, hence the microtask; and in place of `end` once FIN of our own is out. */
+  /** The peer's FIN comes as a `close` without error, and without `end`, once our own is out. */
   closed(error: unknown): void {
-    if (this.isClosed) return
-    this.isClosed = true
-    this.sending = "finished"
-    this.queue.clear()
-    if (error === undefined && !this.closing) queueMicrotask(() => this.ended())
-    queueMicrotask(() => this.events.onClose(error))
+    const state = this.#state
+    if (state === "closed") return
+    this.#state = "closed"
+    this.#queue.clear()
+    const reason = error ?? (state === "broken" && !this.#atEnd ? brokenPipe() : undefined)
+    if (reason === undefined && state !== "closing") queueMicrotask(() => this.ended())
+    queueMicrotask(() => this.events.onClose(reason))
   }
 }
 
-const inetEndpoint = (host: string | undefined, port: number | undefined): Endpoint | undefined =>
+const brokenPipe = () => Object.assign(new Error("broken pipe"), { code: "EPIPE", syscall: "write" })
+
+const endpointOf = (host: string | undefined, port: number | undefined): Endpoint | undefined =>
   host === undefined || port === undefined ? undefined : { host, port }
