@@ -156,9 +156,13 @@ export const transport: Transport = {
  * The network of Bun, for programs that ask for `Network`.
  *
  * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Net } from "effect-netkit"
  * import { BunNetwork } from "effect-netkit/bun"
  *
- * program.pipe(Effect.provide(BunNetwork.layer), Effect.runPromise)
+ * const probe = Effect.scoped(Net.connect({ host: "127.0.0.1", port: 7 })).pipe(Effect.provide(BunNetwork.layer))
+ * ```
  *
  * @category layers
  */
