@@ -103,4 +103,4 @@ export const churn = group("churn", [
   { name: "1,000 interrupted connects leave no descriptor", source: "kyo-net interrupting at concurrency", run: interruptions },
   { name: "200 listeners that close while clients dial leave no descriptor", source: "kyo-net listener open/close churn", run: listeners },
   { name: "a listener survives a hundred clients that leave at once", source: "ranch stampede_SUITE", run: stampede }
-])
+], "1 minute")
