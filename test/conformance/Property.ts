@@ -4,6 +4,7 @@
  * What a transport cannot do is `unsupported`, and only if it says so by a typed error where an option asks for it.
  */
 import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "../../src/Net.ts"
@@ -52,14 +53,11 @@ export interface Draft {
   readonly run: Effect.Effect<unknown, unknown, Network | Scope.Scope>
 }
 
-/** How long a property may take before it counts as hanging. */
-const guard = "20 seconds"
+/** The properties of a group. `guard` is how long one may take before it counts as hanging; nothing else depends on time. */
+export const group = (name: string, drafts: ReadonlyArray<Draft>, guard = "20 seconds" as Duration.DurationInput): ReadonlyArray<Property> =>
+  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs, run: watched(run, guard) }))
 
-/** The properties of a group. */
-export const group = (name: string, drafts: ReadonlyArray<Draft>): ReadonlyArray<Property> =>
-  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs, run: watched(run) }))
-
-const watched = (body: Draft["run"]): Property["run"] =>
+const watched = (body: Draft["run"], guard: Duration.DurationInput): Property["run"] =>
   Effect.flatMap(Network, (transport) => {
     const witness = Witness.make(transport)
     return Effect.scoped(body).pipe(
@@ -67,7 +65,10 @@ const watched = (body: Draft["run"]): Property["run"] =>
       Effect.zipRight(witness.verdict),
       // What hangs may hang in a finalizer, which cannot be interrupted.
       Effect.disconnect,
-      Effect.timeoutFail({ duration: guard, onTimeout: () => new PropertyFailure({ message: `hangs: not done after ${guard}` }) }),
+      Effect.timeoutFail({
+        duration: guard,
+        onTimeout: () => new PropertyFailure({ message: `hangs: not done after ${Duration.format(guard)}` })
+      }),
       Effect.catchAllCause((cause) => Effect.fail(asFailure(cause)))
     )
   })

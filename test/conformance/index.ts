@@ -6,12 +6,15 @@
 import * as Effect from "effect/Effect"
 import type { Network } from "../../src/Network.ts"
 import type { AddressInput } from "../../src/SocketAddress.ts"
+import { churn } from "./churn.ts"
 import { closeOrder } from "./closeOrder.ts"
+import { liveness } from "./liveness.ts"
 import { nettest } from "./nettest.ts"
+import { options } from "./options.ts"
+import { ordering } from "./ordering.ts"
 import { check, type Outcome, type Property } from "./Property.ts"
 import { regressions } from "./regressions.ts"
-import { liveness } from "./liveness.ts"
-import { ordering } from "./ordering.ts"
+import { server } from "./server.ts"
 import { teardown } from "./teardown.ts"
 import { Gauges, ListenAddress } from "./support.ts"
 
@@ -23,7 +26,17 @@ export { check, type Outcome, type Property } from "./Property.ts"
  *
  * @category properties
  */
-export const properties: ReadonlyArray<Property> = [...nettest, ...regressions, ...closeOrder, ...teardown, ...ordering, ...liveness]
+export const properties: ReadonlyArray<Property> = [
+  ...nettest,
+  ...regressions,
+  ...closeOrder,
+  ...teardown,
+  ...ordering,
+  ...liveness,
+  ...server,
+  ...options,
+  ...churn
+]
 
 /**
  * How to run the suite.

@@ -141,8 +141,12 @@ const scopeFails: Draft["run"] = Effect.gen(function*() {
 
 const scopeInterrupted: Draft["run"] = Effect.gen(function*() {
   const listener = yield* listen()
-  const reading = yield* Effect.fork(Effect.scoped(Effect.flatMap(Net.connect(listener.address), ({ read }) => read)))
+  const connected = yield* Deferred.make<void>()
+  const client = Effect.tap(Net.connect(listener.address), () => Deferred.succeed(connected, undefined))
+  const reading = yield* Effect.fork(Effect.scoped(Effect.flatMap(client, ({ read }) => read)))
   const server = yield* listener.accept
+  yield* Deferred.await(connected)
+  yield* yieldAll
   yield* wasInterrupted(yield* Fiber.interrupt(reading), "the fiber that read")
   yield* equal(yield* drain(server), 0, "bytes")
 })
