@@ -49,7 +49,7 @@ export class BunStream implements StreamHandle {
   private readonly queue = new SendQueue()
   private events: StreamEvents = nobody
   private local: Endpoint | undefined
-  private remote: Endpoint | undefined
+  readonly remoteAddress: Endpoint | undefined
 
   /** Whether the core wants bytes, and whether Bun has been told that it does not. */
   private wanted = false
@@ -71,7 +71,8 @@ export class BunStream implements StreamHandle {
     this.writeBuffer = options.writeBuffer
     this.canReset = unix === undefined
     this.local = unix?.local
-    this.remote = unix?.remote
+    // Asked at once: Bun forgets it with the reset that one wants to report.
+    this.remoteAddress = unix === undefined ? inetEndpoint(socket.remoteAddress, socket.remotePort) : unix.remote
     if (!options.noDelay) socket.setNoDelay(false) // Bun's default is on
     if (options.keepAlive !== false) this.setKeepAlive(true, options.keepAlive)
   }
@@ -90,10 +91,6 @@ export class BunStream implements StreamHandle {
 
   get localAddress(): Endpoint | undefined {
     return this.local ??= inetEndpoint(this.socket.localAddress, this.socket.localPort)
-  }
-
-  get remoteAddress(): Endpoint | undefined {
-    return this.remote ??= inetEndpoint(this.socket.remoteAddress, this.socket.remotePort)
   }
 
   setNoDelay(enabled: boolean): void {
