@@ -1,0 +1,116 @@
+/**
+ * The flags of a program, checked before anything is asked or opened.
+ * A wrong one ends the program with exit code 2, itself and the usage on standard error. `--help` prints the head
+ * comment of the program's file and all flags on standard output.
+ */
+import { Command, CommanderError, Option as CommandOption } from "commander"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import { readFileSync } from "node:fs"
+import { SocketAddress } from "effect-netkit"
+
+/** Reads what a user typed. Left is what it should have been: `a port`. */
+export type Parser<A> = (text: string) => Either.Either<A, string>
+
+/** A flag whose value, or what stands for it if it is missing, is an `A`. A switch takes no value. */
+export interface Flag<A> {
+  readonly description: string
+  readonly value: { readonly placeholder: string; readonly parse: Parser<A> } | "switch"
+  readonly missing: A
+}
+
+/** Flags by their names, without the dashes. */
+export type Flags = Readonly<Record<string, Flag<unknown>>>
+
+export type Values<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer A> ? A : never }
+
+/** The program is over before it began: `--help` (0) or a wrong flag (2). What there was to say has been printed. */
+export class Stopped extends Data.TaggedError("Stopped")<{ readonly exitCode: number }> {}
+
+// --- what flags are made from ---
+
+export const optional = <A>(placeholder: string, description: string, parse: Parser<A>): Flag<A | undefined> => ({
+  description,
+  value: { placeholder, parse },
+  missing: undefined
+})
+
+export const withDefault = <A>(placeholder: string, description: string, parse: Parser<A>, missing: A): Flag<A> => ({
+  description,
+  value: { placeholder, parse },
+  missing
+})
+
+export const toggle = (description: string): Flag<boolean> => ({ description, value: "switch", missing: false })
+
+export const port: Parser<number> = (text) => Either.mapLeft(SocketAddress.parsePort(text), (error) => error.expected)
+
+export const host: Parser<string> = (text) =>
+  SocketAddress.fromInput({ host: text, port: 0 }).pipe(Either.mapBoth({
+    onLeft: (error) => error.expected,
+    onRight: () => text
+  }))
+
+/** TCP has no empty message: nothing would be sent. */
+export const text: Parser<string> = (text) => text === "" ? Either.left("a text") : Either.right(text)
+
+export const count: Parser<number> = (text) =>
+  /^[1-9]\d{0,8}$/.test(text) ? Either.right(Number(text)) : Either.left("a whole number from 1")
+
+export const oneOf = <A extends string>(...choices: ReadonlyArray<A>): Parser<A> => (text) =>
+  Either.fromNullable(choices.find((choice) => choice === text), () => `one of ${choices.join(", ")}`)
+
+// --- flags that many programs have ---
+
+export const encoding = withDefault("name", "how texts are sent: utf-8 or gbk", oneOf("utf-8", "gbk"), "utf-8")
+
+export const reply = withDefault("text", "what every client is answered", text, "thank you !")
+
+export const client = {
+  host: optional("host", "where the server is (127.0.0.1 for a --port alone)", host),
+  port: optional("port", "the server's port; asked if missing", port)
+}
+
+export const server = {
+  host: withDefault("host", "the address to listen on", host, "127.0.0.1"),
+  port: withDefault("port", "the port to listen on; 0 takes a free one", port, 7788),
+  backlog: withDefault("count", "how many clients may wait to be accepted", count, 128)
+}
+
+// --- reading them ---
+
+/** Reads the command line of the program whose file is at `url`. */
+export const parse = <F extends Flags>(url: string, flags: F): Effect.Effect<Values<F>, Stopped> =>
+  Effect.try({
+    try: () => makeCommand(url, flags).parse().opts() as Values<F>,
+    catch: (error) => {
+      if (error instanceof CommanderError) return new Stopped({ exitCode: error.exitCode === 0 ? 0 : 2 })
+      throw error
+    }
+  })
+
+const makeCommand = (url: string, flags: Flags): Command => {
+  const command = new Command(/([^/]+)\.ts$/.exec(url)?.[1])
+    .usage("[flags]")
+    .helpOption("--help", "prints this")
+    .configureHelp({ styleTitle: (title) => title.toLowerCase() })
+    .configureOutput({ writeOut: (text) => console.log(chomp(text)), writeErr: (text) => console.error(chomp(text)) })
+    .addHelpText("before", ({ error }) => error ? "" : `${headComment(url)}\n`)
+    .showHelpAfterError()
+    .exitOverride()
+  for (const [name, flag] of Object.entries(flags)) command.addOption(makeOption(command, name, flag))
+  return command
+}
+
+const makeOption = (command: Command, name: string, { description, missing, value }: Flag<unknown>): CommandOption => {
+  if (value === "switch") return new CommandOption(`--${name}`, description).default(false, "off")
+  const parse = (text: string) =>
+    Either.getOrElse(value.parse(text), (expected) => command.error(`--${name} ${text}: not ${expected}`))
+  return new CommandOption(`--${name} <${value.placeholder}>`, description).default(missing).argParser(parse)
+}
+
+const chomp = (text: string): string => text.replace(/\n$/, "")
+
+const headComment = (url: string): string =>
+  /^\/\*\*\n([^]*?)\n \*\/$/m.exec(readFileSync(new URL(url), "utf8"))?.[1]?.replace(/^ \* ?/gm, "") ?? ""

@@ -1,0 +1,53 @@
+/**
+ * What all servers of the tutorial do around their sessions: say where they listen, who comes and who leaves, and let
+ * sessions go on for at most two seconds after a signal.
+ */
+import { type Connection, type NetError, type Server, SocketAddress } from "effect-netkit"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Flags from "./Flags.ts"
+
+const grace = "2 seconds"
+
+/** Options of a server, from its flags. */
+export const listening = ({ backlog, host, port }: Flags.Values<typeof Flags.server>) => ({
+  listen: { host, port },
+  backlog,
+  drainTimeout: grace,
+  closeTimeout: grace
+} as const)
+
+/** Starts the server, says where, and goes on until a signal comes. */
+export const serve = <R>(server: Server.Server<R>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const { address } = yield* server.serve
+    yield* announce(address)
+    return yield* Effect.never
+  }))
+
+export const announce = (address: SocketAddress.SocketAddress) => Console.log(`listening on ${address}`)
+
+/** A session that prints who comes and who is gone, however: a broken client is no failure of the server. */
+export const announced = <R>(
+  session: (connection: Connection.Connection) => Effect.Effect<unknown, NetError.NetError, R>
+) =>
+(connection: Connection.Connection): Effect.Effect<void, never, R> => {
+  const peer = SocketAddress.unmap(connection.remoteAddress)
+  return Effect.acquireUseRelease(
+    Console.log(`connection from ${peer}`),
+    () => Effect.ignore(session(connection)),
+    () => Effect.zipRight(connection.close, Console.log(`client left ${peer}`))
+  )
+}
+
+/** When interrupted, lets the session go on for two seconds, as a `Server` does with its handlers. */
+export const lettingFinish = <A, E, R>(session: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.forkDaemon(restore(session))
+      const endOfGrace = Effect.forkDaemon(Effect.delay(Fiber.interruptFork(fiber), grace))
+      const finish = Effect.zipRight(endOfGrace, Fiber.await(fiber))
+      return yield* Effect.onInterrupt(restore(Fiber.join(fiber)), () => finish)
+    })
+  )

@@ -1,0 +1,44 @@
+/**
+ * Raw texts on a connection, as the tutorials send them: no terminator, what one receive returns is one message.
+ */
+import type { Connection, NetError } from "effect-netkit"
+import * as Data from "effect/Data"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import iconv from "iconv-lite"
+
+export type Encoding = "utf-8" | "gbk"
+
+export class NotEncodable extends Data.TaggedError("NotEncodable")<{
+  readonly text: string
+  readonly encoding: Encoding
+}> {
+  override get message(): string {
+    return `${this.text}: cannot be written in ${this.encoding}; choose another text or --encoding`
+  }
+}
+
+export const encode = (text: string, encoding: Encoding): Effect.Effect<Uint8Array, NotEncodable> =>
+  Effect.suspend(() => {
+    // Unknown characters become "?" in silence.
+    const bytes = iconv.encode(text, encoding)
+    const same = iconv.decode(bytes, encoding, { stripBOM: false }) === text
+    return same ? Effect.succeed(bytes) : Effect.fail(new NotEncodable({ text, encoding }))
+  })
+
+/**
+ * The texts that come, each as one receive gave it, cut to `limit` bytes. Half a character is held until its rest is
+ * there, and dropped at the end.
+ */
+export const texts = (
+  connection: Connection.Connection,
+  encoding: Encoding,
+  limit = Infinity
+): Stream.Stream<string, NetError.ReadError> =>
+  Stream.suspend(() => {
+    const decoder = new TextDecoder(encoding, { ignoreBOM: true })
+    return connection.stream.pipe(
+      Stream.map((bytes) => decoder.decode(bytes.subarray(0, limit), { stream: true })),
+      Stream.filter((text) => text !== "")
+    )
+  })

@@ -1,0 +1,107 @@
+"""A raw TCP peer in plain Python: reads one JSON command a line from standard input, writes one JSON answer a line.
+
+Every command runs in a thread of its own, so that one may wait in `recv` while others go on.
+"""
+import json, os, socket, struct, sys, threading
+
+sockets = {}
+lock = threading.Lock()
+
+
+def keep(sock):
+    with lock:
+        sockets[len(sockets)] = sock
+        return len(sockets) - 1
+
+
+def receive(sock, most):
+    data = b""
+    while len(data) < most:
+        chunk = sock.recv(min(65536, most - len(data)))
+        if not chunk:
+            break
+        data += chunk
+    return data
+
+
+def connect(port):
+    sock = socket.create_connection(("127.0.0.1", port))
+    return {"socket": keep(sock), "address": "%s:%d" % sock.getsockname()}
+
+
+def listen():
+    sock = socket.create_server(("127.0.0.1", 0))
+    return {"socket": keep(sock), "port": sock.getsockname()[1]}
+
+
+def accept(id):
+    sock, address = sockets[id].accept()
+    return {"socket": keep(sock), "address": "%s:%d" % address}
+
+
+def send(id, hex):
+    sock = sockets[id]
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    sock.sendall(bytes.fromhex(hex))
+
+
+def recv(id):
+    return {"hex": sockets[id].recv(65536).hex()}
+
+
+def read_to_end(id):
+    return {"hex": receive(sockets[id], 1 << 40).hex()}
+
+
+def shutdown(id):
+    sockets[id].shutdown(socket.SHUT_WR)
+
+
+def close(id):
+    sockets[id].close()
+
+
+def reset(id):
+    sockets[id].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    sockets[id].close()
+
+
+def echo(port, size, clients):
+    """Each client sends so many random bytes, ends its side, and compares what came back with what it sent."""
+    whole = []
+
+    def one():
+        data = os.urandom(size)
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            def write():
+                sock.sendall(data)
+                sock.shutdown(socket.SHUT_WR)
+            writer = threading.Thread(target=write)
+            writer.start()
+            if receive(sock, size + 1) == data:
+                whole.append(1)
+            writer.join()
+
+    threads = [threading.Thread(target=one) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return {"whole": len(whole)}
+
+
+commands = {f.__name__: f for f in (connect, listen, accept, send, recv, read_to_end, shutdown, close, reset, echo)}
+
+
+def run(request):
+    try:
+        answer = commands[request["do"]](**request["with"]) or {}
+    except OSError as error:
+        answer = {"error": str(error)}
+    with lock:
+        print(json.dumps({"id": request["id"], **answer}), flush=True)
+
+
+for line in sys.stdin:
+    threading.Thread(target=run, args=(json.loads(line),), daemon=True).start()
+os._exit(0)
