@@ -1,7 +1,7 @@
 /**
  * Runs a tutorial program by name: `npm run -s example -- <name> [flags]`.
- * The program sees the arguments that it would see if its file were run directly. The npm script starts with `exec`: npm
- * passes signals to its own child only, and a shell in between would die of them and leave the program behind.
+ * The program sees the arguments that it would see if its file were run directly. The npm script starts with `exec`:
+ * npm passes signals to its own child only, and a shell in between would die of them and leave the program behind.
  */
 import { existsSync, readdirSync } from "node:fs"
 import { fileURLToPath } from "node:url"
