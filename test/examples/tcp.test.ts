@@ -33,21 +33,27 @@ const utf8 = (text: string) => new TextEncoder().encode(text)
 
 describe.concurrent.each(runtimes)(`under %s, against ${peer.language}`, { timeout: 60_000 }, (runtime) => {
   describe.concurrent("flags", () => {
-    // The same code prints every help on every runtime: each program once, each runtime once.
-    it.each(runtime === runtimes.at(-1) ? programs : programs.slice(0, 1))("%s --help", async (name) => {
+    // The same code reads the flags of every program on every runtime: all cases under one, the first under each.
+    const some = <A>(cases: ReadonlyArray<A>) => runtime === runtimes.at(-1) ? cases : cases.slice(0, 1)
+
+    it.each(some(programs))("%s --help", async (name) => {
       const { code, stderr, stdout } = await finish(runtime, name, ["--help"])
       expect(stdout).toMatch(/usage/)
       expect(stdout).toContain(`npm run -s example -- ${name}`)
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
     })
 
-    it.each([
-      [["--colour"], "--colour"],
-      [["extra"], "extra|arguments"],
-      [["--port", "70000"], "^--port 70000: not a port$"],
-      [["--port", "-1"], "^--port -1: not a port$"],
-      [["--encoding", "latin"], "^--encoding latin: not one of utf-8, gbk$"]
-    ])("wrong: %j", async (flags, line) => {
+    const wrong = [
+      { flags: ["--port", "70000"], line: "^--port 70000: not a port$" },
+      { flags: ["--port", "-1"], line: "^--port -1: not a port$" },
+      { flags: ["--port", "8o"], line: "^--port 8o: not a port$" },
+      { flags: ["--port"], line: "--port" },
+      { flags: ["--host", "no host"], line: "^--host no host: not a host name or IP address$" },
+      { flags: ["--encoding", "latin"], line: "^--encoding latin: not one of utf-8, gbk$" },
+      { flags: ["--colour"], line: "--colour" },
+      { flags: ["extra"], line: "arguments" }
+    ]
+    it.each(some(wrong))("wrong: $flags", async ({ flags, line }) => {
       const { code, stderr, stdout } = await finish(runtime, "tcp-client", flags)
       expect(stderr).toMatch(new RegExp(line, "m"))
       expect(stderr).toMatch(/^usage/m)
@@ -73,7 +79,7 @@ describe.concurrent.each(runtimes)(`under %s, against ${peer.language}`, { timeo
       expect(await socket.readToEnd()).toHaveLength(0)
     })
 
-    it.each(["", "127.0.0.1\n", "127.0.0.1\n1\n"])("ends quietly at the end of input after %j", async (input) => {
+    it.each(["", "127.0.0.1\n1\n"])("ends quietly at the end of input after %j", async (input) => {
       expect(await finish(runtime, "tcp-client", [], { input })).toEqual({ code: 0, stdout: "", stderr: "" })
     })
 
