@@ -74,7 +74,7 @@ const fencedBlocks = (file: string, text: string): ReadonlyArray<Block> => {
   return blocks
 }
 
-/** Type-checks all blocks against the sources in one run. Returns the compiler's complaints, in places of the documentation. */
+/** Type-checks all blocks against the sources, in one run. Returns the complaints, placed in the documents. */
 export const typeCheck = (blocks: ReadonlyArray<Block>): ReadonlyArray<string> => {
   rmSync(folder, { recursive: true, force: true })
   const files = blocks.map((block) => {
