@@ -4,24 +4,27 @@
  * and drains: wait, then interrupt and reset, then see all of it released.
  */
 import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import { isNetError } from "../NetError.ts"
 import type { Status } from "../Server.ts"
 import type { Bound } from "./bind.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
+import { LazyScope } from "./lazyScope.ts"
 import { inlineScheduler } from "./turn.ts"
 
 /** One connection from the start of its handler until its descriptor is released. */
 class Session extends Entry {
   readonly connection: ConnectionImpl
+  readonly scope = new LazyScope()
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
 
   constructor(connection: ConnectionImpl) {
@@ -36,8 +39,8 @@ class Session extends Entry {
 }
 
 export class Handlers {
-  readonly #fork: (connection: ConnectionImpl) => Fiber.RuntimeFiber<unknown, unknown>
-  readonly #log: (effect: Effect.Effect<void>) => void
+  readonly #handle: (session: Session) => Fiber.RuntimeFiber<unknown, unknown>
+  readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly #concurrency: number
   readonly #closing: Deadlines | undefined
   readonly #sessions = new Set<Session>()
@@ -55,11 +58,16 @@ export class Handlers {
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
       Effect.map(Effect.runtime<Exclude<R, Scope.Scope>>(), (runtime) => {
-        const fork = Runtime.runFork(runtime)
         const options = { scheduler: inlineScheduler(fiber as Fiber.RuntimeFiber<unknown, unknown>) }
         return new Handlers(
-          (connection) => fork(Effect.scoped(Effect.suspend(() => handler(connection))), options),
-          (effect) => void fork(effect),
+          // The scope goes into the context that the fiber starts with: to provide it to the effect would cost more than the fiber.
+          ({ connection, scope }) =>
+            Runtime.runFork(
+              Runtime.make({ ...runtime, context: Context.add(runtime.context, Scope.Scope, scope) }) as Runtime.Runtime<R>,
+              Effect.suspend(() => handler(connection)),
+              options
+            ),
+          Runtime.runFork(runtime),
           concurrency,
           closing
         )
@@ -68,13 +76,13 @@ export class Handlers {
   }
 
   private constructor(
-    fork: (connection: ConnectionImpl) => Fiber.RuntimeFiber<unknown, unknown>,
-    log: (effect: Effect.Effect<void>) => void,
+    handle: (session: Session) => Fiber.RuntimeFiber<unknown, unknown>,
+    fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>,
     concurrency: number,
     closing: Deadlines | undefined
   ) {
+    this.#handle = handle
     this.#fork = fork
-    this.#log = log
     this.#concurrency = concurrency
     this.#closing = closing
   }
@@ -129,16 +137,25 @@ export class Handlers {
     const session = new Session(connection)
     this.#sessions.add(session)
     this.#active++
-    const fiber = this.#fork(connection)
+    const fiber = this.#handle(session)
     session.fiber = fiber
     fiber.addObserver((exit) => this.#ended(session, exit))
   }
 
   #ended(session: Session, exit: Exit.Exit<unknown, unknown>): void {
-    const { connection } = session
+    const { connection, scope } = session
     session.fiber = undefined
-    this.#active--
     if (exit._tag === "Failure") this.#report(connection, exit.cause)
+    if (!scope.used) return this.#close(session)
+    this.#fork(scope.close(exit)).addObserver((closed) => {
+      if (closed._tag === "Failure") this.#report(connection, closed.cause)
+      this.#close(session)
+    })
+  }
+
+  #close(session: Session): void {
+    const { connection } = session
+    this.#active--
     connection.unsafeClose()
     if (connection.released) this.#forget(session)
     else {
@@ -166,7 +183,7 @@ export class Handlers {
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
     const log = failure._tag === "Some" && isNetError(failure.value) ? Effect.logDebug : Effect.logError
-    this.#log(
+    this.#fork(
       Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress))
     )
   }
