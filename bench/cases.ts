@@ -94,4 +94,6 @@ export interface Sample {
   /** Milliseconds from sending a message until its echo is there. */
   readonly p50: number
   readonly p99: number
+  /** The part of all CPUs that went to neither server nor load; `null` as for `cpu`. */
+  readonly others: number | null
 }

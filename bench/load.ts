@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
+import * as os from "node:os"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
 import type { Case, Sample } from "./cases.ts"
@@ -102,34 +103,42 @@ const verify = (): Promise<void> =>
     })
   })
 
-/** CPU time of all threads so far, in microseconds. */
-const cpuTime = (): number | null => {
+/** Microseconds of CPU time so far: of the server with all its threads, of this process, of the whole machine. */
+const cpuTimes = () => {
   if (process.platform !== "linux") return null
-  let nanos = 0
-  for (const thread of fs.readdirSync(`/proc/${load.pid}/task`)) {
-    nanos += Number(fs.readFileSync(`/proc/${load.pid}/task/${thread}/schedstat`, "utf8").split(" ")[0])
+  const threads = fs.readdirSync(`/proc/${load.pid}/task`)
+  const nanos = threads.map((thread) =>
+    fs.readFileSync(`/proc/${load.pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]
+  )
+  const own = process.cpuUsage()
+  // In hundredths of a second: user nice system idle iowait irq softirq steal.
+  const [user, nice, system, , , irq, softirq, steal] = fs.readFileSync("/proc/stat", "utf8").split(/\s+/).slice(1).map(
+    Number
+  )
+  return {
+    server: nanos.reduce((sum, each) => sum + Number(each), 0) / 1000,
+    load: own.user + own.system,
+    machine: (user! + nice! + system! + irq! + softirq! + steal!) * 10_000
   }
-  return nanos / 1000
 }
 
 const percentile = (sorted: Float64Array, fraction: number): number =>
   sorted[Math.floor(fraction * (sorted.length - 1))]!
 
 const measure = async (): Promise<Sample> => {
-  const cpuBefore = cpuTime()
+  const before = cpuTimes()
   const startedAt = performance.now()
   measuring = true
   await setTimeout(load.seconds * 1000)
   measuring = false
-  const seconds = (performance.now() - startedAt) / 1000
-  const cpuAfter = cpuTime()
+  const micros = (performance.now() - startedAt) * 1000
+  const after = cpuTimes()
   const sorted = latencies.subarray(0, echoed).sort()
-  return {
-    rate: echoed / seconds,
-    cpu: cpuBefore === null || cpuAfter === null ? null : (cpuAfter - cpuBefore) / echoed,
-    p50: percentile(sorted, 0.5),
-    p99: percentile(sorted, 0.99)
-  }
+  const figures = { rate: echoed / micros * 1e6, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+  if (before === null || after === null) return { ...figures, cpu: null, others: null }
+  const server = after.server - before.server
+  const others = after.machine - before.machine - server - (after.load - before.load)
+  return { ...figures, cpu: server / echoed, others: Math.max(0, others / micros / os.cpus().length) }
 }
 
 await verify()

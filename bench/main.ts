@@ -165,7 +165,6 @@ const report: Report = {
   pinned,
   rounds: options.rounds,
   seconds: options.seconds,
-  loadAverage: os.loadavg()[0]!,
   measurements: await measure()
 }
 console.log(render(report))

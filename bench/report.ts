@@ -17,13 +17,11 @@ export interface Report {
   readonly pinned: boolean
   readonly rounds: number
   readonly seconds: number
-  /** Of the last minute before the run: above 0.5 somebody else was at work. */
-  readonly loadAverage: number
   readonly measurements: ReadonlyArray<Measurement>
 }
 
-/** Rounds that are further apart than this, as a part of their median, are called noisy. */
-const noisy = 0.2
+/** Rounds that are further apart than this, as a part of their median, are called noisy; and other work on this part of the CPUs. */
+const noisy = { spread: 0.2, others: 0.05 }
 
 const colours = process.stdout.isTTY && !process.env["NO_COLOR"]
 const bold = (text: string): string => colours ? `\x1b[1m${text}\x1b[0m` : text
@@ -43,6 +41,10 @@ const cost = (measurement: Measurement): ReadonlyArray<number> =>
   measurement.samples.map(({ cpu, rate }) => cpu ?? 1e6 / rate)
 
 const ratio = (measurement: Measurement, raw: Measurement): number => median(cost(measurement)) / median(cost(raw))
+
+/** The same of the best rounds: noise only ever adds, so on a busy machine this is nearer the truth. */
+const bestRatio = (measurement: Measurement, raw: Measurement): number =>
+  Math.min(...cost(measurement)) / Math.min(...cost(raw))
 
 const spread = (measurement: Measurement): number => {
   const ordered = sorted(cost(measurement))
@@ -72,13 +74,14 @@ const details = (each: Case, report: Report): string => {
     measurement.runtime,
     measurement.title,
     Math.round(median(of("rate", measurement))).toLocaleString("en"),
-    median(of("cpu", measurement)).toFixed(2),
+    measurement.samples.some(({ cpu }) => cpu === null) ? "-" : median(of("cpu", measurement)).toFixed(2),
     measurement.kind === "raw" ? "" : ratio(measurement, rawOf(measurement, report)).toFixed(2),
+    measurement.kind === "raw" ? "" : bestRatio(measurement, rawOf(measurement, report)).toFixed(2),
     median(of("p50", measurement)).toFixed(3),
     median(of("p99", measurement)).toFixed(3),
-    `${(100 * spread(measurement)).toFixed(0)} %`
+    percent(spread(measurement))
   ])
-  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "p50 ms", "p99 ms", "spread"]
+  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "best", "p50 ms", "p99 ms", "spread"]
   return [bold(each.title), ...table([heads, ...rows], 2)].join("\n")
 }
 
@@ -102,21 +105,23 @@ const summary = (measured: ReadonlyArray<Case>, report: Report): string => {
   ].join("\n")
 }
 
-const remarks = (report: Report): ReadonlyArray<string> => {
-  const unsteady = report.measurements.filter((measurement) => spread(measurement) > noisy).length
+const remarks = ({ measurements }: Report): ReadonlyArray<string> => {
+  const samples = measurements.flatMap(({ samples }) => samples)
+  const unsteady = measurements.filter((measurement) => spread(measurement) > noisy.spread).length
+  const others = median(samples.map(({ others }) => others ?? 0))
   const texts = [
-    ...(unsteady === 0
-      ? []
-      : [`NOISY: in ${unsteady} of ${report.measurements.length} measurements the rounds lay more than 20 % apart.`]),
-    ...(report.loadAverage > 0.5
-      ? [`NOISY: the load average was ${report.loadAverage.toFixed(1)} at the start; others are using this machine.`]
-      : []),
-    ...(report.measurements.some(({ samples }) => samples.some(({ cpu }) => cpu === null))
-      ? ["CPU time is read on Linux alone; here the ratios are those of the rates."]
-      : [])
-  ]
+    unsteady > 0 &&
+    `NOISY: in ${unsteady} of ${measurements.length} measurements the rounds lay more than ${
+      percent(noisy.spread)
+    } apart.`,
+    others > noisy.others && `NOISY: other processes had ${percent(others)} of the CPUs meanwhile.`,
+    samples.some(({ cpu }) => cpu === null) &&
+    "CPU time is read on Linux alone; here the ratios are those of the time a message takes."
+  ].filter((text) => text !== false)
   return texts.length === 0 ? [] : [texts.join("\n")]
 }
+
+const percent = (part: number): string => `${Math.round(100 * part)} %`
 
 /** Columns side by side; from `numbers` on they are aligned to the right. */
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>, numbers: number): ReadonlyArray<string> => {

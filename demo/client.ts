@@ -1,5 +1,5 @@
 /**
- * The client of both servers: `client.ts ECHO-ADDRESS REQUEST-ADDRESS`.
+ * The client of both servers, on any number of runtimes: `client.ts ECHO-ADDRESS REQUEST-ADDRESS ...`.
  * Prints its runtime, then makes the checks one after the other and prints what came of each, a line of JSON each.
  */
 import process from "node:process"
@@ -7,38 +7,57 @@ import * as Cause from "effect/Cause"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { Network } from "effect-netkit"
-import type { Check, Outcome } from "./checks/check.ts"
+import type { Check, Outcome, Servers } from "./checks/check.ts"
 import { busyPort, refusedConnect } from "./checks/errors.ts"
 import { exchange } from "./checks/exchange.ts"
 import { halfClose } from "./checks/halfClose.ts"
 import { slowReader } from "./checks/slowReader.ts"
 import { run } from "./program.ts"
 
-/** One line of the client's output. */
-export type Line = { readonly runtime: string; readonly version: string } | (Outcome & { readonly check: string })
+const checks = {
+  "exchange": exchange,
+  "half-close": halfClose,
+  "slow reader": slowReader,
+  "refused connect": refusedConnect,
+  "busy port": busyPort
+} satisfies Record<string, Check>
 
-const [echo = "", requests = ""] = process.argv.slice(2)
+export type CheckName = keyof typeof checks
 
-const print = (line: Line) => Console.log(JSON.stringify(line))
+/** The first line of the output, and the others; `server` counts the pairs of addresses from 0. */
+export interface Introduction {
+  readonly runtime: string
+  readonly version: string
+}
+export interface Result extends Outcome {
+  readonly server: number
+  readonly check: CheckName
+}
+
+const addresses = process.argv.slice(2)
+const servers = addresses.flatMap((echo, index): ReadonlyArray<Servers> =>
+  index % 2 === 0 ? [{ echo, requests: addresses[index + 1] ?? "" }] : []
+)
+
+const print = (line: Introduction | Result) => Console.log(JSON.stringify(line))
 
 const introduce = Effect.flatMap(
   Network.Network,
   ({ runtime }) => print({ runtime, version: process.versions[runtime] ?? "" })
 )
 
-const report = (name: string, check: Check) =>
-  check({ echo, requests }).pipe(
+const report = (server: number, check: CheckName) =>
+  checks[check](servers[server]!).pipe(
     Effect.scoped,
     Effect.timeout("15 seconds"),
     Effect.catchAllCause((cause) => Effect.succeed({ ok: false, figures: [Cause.pretty(cause)] })),
-    Effect.flatMap((outcome) => print({ check: name, ...outcome }))
+    Effect.flatMap((outcome) => print({ server, check, ...outcome }))
   )
 
-run(Effect.all([
+run(Effect.zipRight(
   introduce,
-  report("exchange", exchange),
-  report("half-close", halfClose),
-  report("slow reader", slowReader),
-  report("refused connect", refusedConnect),
-  report("busy port", busyPort)
-]))
+  Effect.forEach(
+    servers.keys(),
+    (server) => Effect.forEach(Object.keys(checks), (check) => report(server, check as CheckName))
+  )
+))

@@ -10,10 +10,12 @@ import * as Chunk from "effect/Chunk"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Line } from "./client.ts"
+import * as Stream from "effect/Stream"
+import type { Servers } from "./checks/check.ts"
+import type { Introduction, Result } from "./client.ts"
 import { lines, type Runtime, runtimes, startServer } from "./processes.ts"
 import { progress } from "./progress.ts"
-import { type Pair, render } from "./report.ts"
+import { type Client, render } from "./report.ts"
 
 const { only } = new Program("npm run demo --")
   .description(
@@ -24,35 +26,31 @@ const { only } = new Program("npm run demo --")
   .parse()
   .opts<{ only: ReadonlyArray<Runtime> }>()
 
-const servers = Effect.all({
-  echo: Effect.forEach(only, (runtime) => startServer(runtime, "echo-server"), { concurrency: 2 }),
-  requests: Effect.forEach(only, (runtime) => startServer(runtime, "request-server"), { concurrency: 2 })
-})
+const startServers = Effect.forEach(
+  only,
+  (runtime) =>
+    Effect.all({ echo: startServer(runtime, "echo-server"), requests: startServer(runtime, "request-server") })
+)
 
-const call = (client: Runtime, server: Runtime, echo: string, requests: string) =>
-  lines(client, "client", echo, requests).pipe(
-    Effect.map((lines): Pair => ({
-      client,
-      server,
-      lines: Chunk.toArray(lines).filter(isResult).map((line) => JSON.parse(line) as Line)
-    }))
+/** A client of one runtime calls the servers of all. What it prints besides its results is not for it to print. */
+const call = (client: Runtime, servers: ReadonlyArray<Servers>) =>
+  lines(client, "client", ...servers.flatMap(({ echo, requests }) => [echo, requests])).pipe(
+    Stream.filter((line) => line.startsWith("{")),
+    Stream.map((line) => JSON.parse(line) as Introduction | Result),
+    Stream.tap((line) =>
+      "check" in line ? progress(`${client} client calls ${only[line.server]} servers`) : Effect.void
+    ),
+    Stream.runCollect,
+    Effect.map((lines): Client => ({ runtime: client, lines: Chunk.toReadonlyArray(lines) }))
   )
-
-const isResult = (line: string) => line.startsWith("{")
 
 const demo = Effect.gen(function*() {
   const startedAt = performance.now()
-  const pairs: Array<Pair> = []
   yield* progress(`starting ${only.length * 2} servers`)
-  const { echo, requests } = yield* servers
-  for (const client of only) {
-    for (const [index, server] of only.entries()) {
-      yield* progress(`${client} client calls ${server} servers (${pairs.length + 1} of ${only.length ** 2})`)
-      pairs.push(yield* call(client, server, echo[index]!, requests[index]!))
-    }
-  }
+  const servers = yield* startServers
+  const clients = yield* Effect.forEach(only, (runtime) => call(runtime, servers))
   yield* progress("stopping the servers")
-  return { pairs, seconds: (performance.now() - startedAt) / 1000 }
+  return { servers: only, clients, seconds: (performance.now() - startedAt) / 1000 }
 })
 
 // npm passes Ctrl-C on to a process that has had it already: the second must not cut the cleaning up short.
@@ -61,8 +59,8 @@ process.on("SIGINT", () => {})
 demo.pipe(
   Effect.scoped,
   Effect.ensuring(progress("")),
-  Effect.flatMap(({ pairs, seconds }) => {
-    const { passed, text } = render(pairs, seconds)
+  Effect.flatMap((findings) => {
+    const { passed, text } = render(findings)
     return Effect.zipRight(Console.log(text), passed ? Effect.void : Effect.sync(() => process.exitCode = 1))
   }),
   Effect.catchAll((error) =>

@@ -70,9 +70,9 @@ export const startServer = (runtime: Runtime, program: string) =>
     )
   })
 
-/** Runs a program to its end, which must come in time, and gives the lines it printed. */
+/** Runs a program to its end, which must come in time, and gives the lines it prints. */
 export const lines = (runtime: Runtime, program: string, ...args: ReadonlyArray<string>) =>
   start(runtime, program, ...args).pipe(
-    Effect.flatMap((child) => Stream.runCollect(Stream.interruptAfter(linesOf(child), "20 seconds"))),
-    Effect.scoped
+    Effect.map((child) => Stream.interruptAfter(linesOf(child), "40 seconds")),
+    Stream.unwrapScoped
   )

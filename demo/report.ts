@@ -3,14 +3,20 @@
  */
 import process from "node:process"
 import type { Outcome } from "./checks/check.ts"
-import type { Line } from "./client.ts"
+import type { CheckName, Introduction, Result } from "./client.ts"
 import type { Runtime } from "./processes.ts"
 
-/** What one client printed about one runtime's servers. */
-export interface Pair {
-  readonly client: Runtime
-  readonly server: Runtime
-  readonly lines: ReadonlyArray<Line>
+/** What the client of one runtime printed. */
+export interface Client {
+  readonly runtime: Runtime
+  readonly lines: ReadonlyArray<Introduction | Result>
+}
+
+export interface Findings {
+  /** The runtimes whose servers were called, in the order in which the clients count them. */
+  readonly servers: ReadonlyArray<Runtime>
+  readonly clients: ReadonlyArray<Client>
+  readonly seconds: number
 }
 
 const colours = process.stdout.isTTY && !process.env["NO_COLOR"]
@@ -18,73 +24,78 @@ const codes = { bold: 1, dim: 2, red: 31, green: 32 }
 const style = (name: keyof typeof codes, text: string): string => colours ? `\x1b[${codes[name]}m${text}\x1b[0m` : text
 const names: Readonly<Record<Runtime, string>> = { node: "Node", deno: "Deno", bun: "Bun" }
 
-const checks = ["exchange", "half-close", "slow reader", "refused connect", "busy port"]
+const checks: ReadonlyArray<CheckName> = ["exchange", "half-close", "slow reader", "refused connect", "busy port"]
 
-export const render = (
-  pairs: ReadonlyArray<Pair>,
-  seconds: number
-): { readonly passed: boolean; readonly text: string } => {
-  const total = pairs.length * checks.length
-  const good = pairs.flatMap((pair) => checks.filter((check) => outcome(pair, check).ok)).length
-  const passed = good === total
+export const render = (findings: Findings): { readonly passed: boolean; readonly text: string } => {
+  const total = findings.clients.length * findings.servers.length * checks.length
+  const failures = failuresOf(findings)
+  const passed = failures.length === 0
   const sections = [
-    introduction(pairs),
+    introduction(findings),
     section(
       "Exchange",
-      "200 messages of 64 bytes are echoed, each sent when the last is back, and a request is answered.\nTime of one round trip:",
-      matrix(pairs, "exchange")
+      "200 messages of 64 bytes are echoed, each sent when the last is back, and a request is answered.\n" +
+        "Time of one round trip:",
+      matrix(findings, "exchange")
     ),
     section(
       "Half-close",
-      "The client asks for 16 MiB, says that it will send no more (FIN), and still gets every byte.\nReceived, SHA-256 compared:",
-      matrix(pairs, "half-close")
+      "The client asks for 16 MiB, says that it will send no more (FIN), and still gets every byte.\n" +
+        "Received, SHA-256 compared:",
+      matrix(findings, "half-close")
     ),
     section(
       "A reader that does not read",
       "The client asks for 128 MiB and reads nothing. The server's writes wait: no more is accepted than the\n" +
         "kernel holds, and the server's memory stays as it was. Then the client reads on, and all of it comes.",
-      slowReaders(pairs)
+      slowReaders(findings)
     ),
     section(
       "What goes wrong has a type",
       "Connecting where nobody listens, and listening where another process does, fail with the same tagged errors on\n" +
         "every runtime, whatever runtime the other process is on:",
-      [...errors(pairs), "", ...messages(pairs)]
+      [...errors(findings), "", ...messages(findings)]
     ),
-    ...failures(pairs),
-    `${mark(passed)} ${good} of ${total} checks passed in ${seconds.toFixed(1)} s`
+    ...(passed ? [] : [failures.join("\n")]),
+    `${mark(passed)} ${total - failures.length} of ${total} checks passed in ${findings.seconds.toFixed(1)} s`
   ]
   return { passed, text: coloured(sections.join("\n\n")) }
 }
 
-const introduction = (pairs: ReadonlyArray<Pair>): string => {
-  const versions = new Map(pairs.map(({ client, lines }) => [client, lines.find((line) => "runtime" in line)]))
-  const texts = [...versions].map(([runtime, line]) =>
-    `${names[runtime]} ${line?.runtime === runtime ? line.version : "(did not run)"}`
-  )
-  return `${style("bold", "effect-netkit")} on ${texts.join(", ")}\n` +
+const introduction = ({ clients }: Findings): string => {
+  const versions = clients.map((client) => `${names[client.runtime]} ${versionOf(client) ?? "(did not run)"}`)
+  return `${style("bold", "effect-netkit")} on ${versions.join(", ")}\n` +
     "Each runtime ran an echo server and a request server, and a client that called those of all: every one a process of\n" +
     "its own, every one the same TypeScript (demo/echo-server.ts, demo/request-server.ts, demo/client.ts), over 127.0.0.1."
+}
+
+/** The version that a client says it runs on, if that is the runtime it was meant to. */
+const versionOf = ({ lines, runtime }: Client): string | undefined => {
+  const found = lines.find((line) => "runtime" in line)
+  return found?.runtime === runtime ? found.version : undefined
 }
 
 const section = (title: string, explanation: string, table: ReadonlyArray<string>): string =>
   [style("bold", title), explanation, "", ...table.map((line) => line === "" ? "" : `  ${line}`)].join("\n")
 
-const outcome = ({ client, lines }: Pair, check: string): Outcome => {
-  const ran = lines.some((line) => "runtime" in line && line.runtime === client)
-  const found = lines.find((line): line is Extract<Line, Outcome> => "check" in line && line.check === check)
-  return ran && found !== undefined ? found : { ok: false, figures: ["no result"] }
+const outcome = (client: Client, server: number, check: CheckName): Outcome => {
+  const found = client.lines.find((line) => "check" in line && line.server === server && line.check === check)
+  return versionOf(client) !== undefined && found !== undefined && "check" in found
+    ? found
+    : { ok: false, figures: ["no result"] }
 }
 
 /** What failed, in full. */
-const failures = (pairs: ReadonlyArray<Pair>): ReadonlyArray<string> => {
-  const texts = pairs.flatMap((pair) =>
-    checks.map((check) => ({ check, ...outcome(pair, check) })).filter(({ ok }) => !ok).map(({ check, figures }) =>
-      `${mark(false)} ${names[pair.client]} client, ${names[pair.server]} server, ${check}: ${figures.join(", ")}`
+const failuresOf = ({ clients, servers }: Findings): ReadonlyArray<string> =>
+  clients.flatMap((client) =>
+    servers.flatMap((server, index) =>
+      checks.flatMap((check) => {
+        const { figures, ok } = outcome(client, index, check)
+        const where = `${names[client.runtime]} client, ${names[server]} server`
+        return ok ? [] : [`${mark(false)} ${where}, ${check}: ${figures.join(", ")}`]
+      })
     )
   )
-  return texts.length === 0 ? [] : [texts.join("\n")]
-}
 
 const mark = (ok: boolean): string => ok ? "✓" : "✗"
 
@@ -92,46 +103,44 @@ const mark = (ok: boolean): string => ok ? "✓" : "✗"
 const coloured = (text: string): string => text.replaceAll("✓", style("green", "✓")).replaceAll("✗", style("red", "✗"))
 
 /** A row for each client, a column for each server. */
-const matrix = (pairs: ReadonlyArray<Pair>, check: string): ReadonlyArray<string> =>
+const matrix = ({ clients, servers }: Findings, check: CheckName): ReadonlyArray<string> =>
   table([
-    ["", ...serversOf(pairs).map((server) => `${names[server]} server`)],
-    ...byClient(pairs, (own) => own.map((pair) => cell(outcome(pair, check))))
+    ["", ...servers.map((server) => `${names[server]} server`)],
+    ...clients.map((client) => [
+      `${names[client.runtime]} client`,
+      ...servers.map((_, server) => cell(outcome(client, server, check)))
+    ])
   ])
 
-const serversOf = (pairs: ReadonlyArray<Pair>) => [...new Set(pairs.map(({ server }) => server))]
+const cell = ({ figures: [figure], ok }: Outcome): string => `${mark(ok)} ${ok ? figure : "failed"}`
 
-const byClient = (pairs: ReadonlyArray<Pair>, cells: (own: ReadonlyArray<Pair>) => ReadonlyArray<string>) =>
-  [...new Set(pairs.map(({ client }) => client))].map((client) => [
-    `${names[client]} client`,
-    ...cells(pairs.filter((pair) => pair.client === client))
-  ])
+const slowReaders = ({ clients, servers }: Findings): ReadonlyArray<string> => {
+  const rows = clients.flatMap((client) =>
+    servers.map((server, index) => {
+      const { figures, ok } = outcome(client, index, "slow reader")
+      const [accepted = "", memory = "", rest = ""] = figures
+      return [`${names[client.runtime]} client, ${names[server]} server`, `${mark(ok)} ${accepted}`, memory, rest]
+    })
+  )
+  return table([["", "accepted of 128 MiB", "memory of the server", "read on"], ...rows])
+}
 
-const errors = (pairs: ReadonlyArray<Pair>): ReadonlyArray<string> =>
+const errors = ({ clients, servers }: Findings): ReadonlyArray<string> =>
   table([
-    ["", "nobody listens", ...serversOf(pairs).map((server) => `a ${names[server]} server does`)],
-    ...byClient(pairs, (own) => {
-      const refused = own.map((pair) => outcome(pair, "refused connect"))
+    ["", "nobody listens", ...servers.map((server) => `a ${names[server]} server does`)],
+    ...clients.map((client) => {
+      const refused = servers.map((_, server) => outcome(client, server, "refused connect"))
       return [
+        `${names[client.runtime]} client`,
         cell(refused.find(({ ok }) => !ok) ?? refused[0]!),
-        ...own.map((pair) => cell(outcome(pair, "busy port")))
+        ...servers.map((_, server) => cell(outcome(client, server, "busy port")))
       ]
     })
   ])
 
-/** The messages of the errors, as the first pair had them. */
-const messages = ([pair]: ReadonlyArray<Pair>): ReadonlyArray<string> =>
-  ["refused connect", "busy port"].flatMap((check) => outcome(pair!, check).figures.slice(1)).map((text) => `"${text}"`)
-
-const cell = ({ figures: [figure], ok }: Outcome): string => `${mark(ok)} ${ok ? figure : "failed"}`
-
-const slowReaders = (pairs: ReadonlyArray<Pair>): ReadonlyArray<string> => {
-  const rows = pairs.map((pair) => {
-    const found = outcome(pair, "slow reader")
-    const [accepted = "", memory = "", rest = ""] = found.figures
-    return [`${names[pair.client]} client, ${names[pair.server]} server`, `${mark(found.ok)} ${accepted}`, memory, rest]
-  })
-  return table([["", "accepted of 128 MiB", "memory of the server", "read on"], ...rows])
-}
+/** The messages of the errors, as the first client had them from the first server. */
+const messages = ({ clients }: Findings): ReadonlyArray<string> =>
+  checks.slice(3).flatMap((check) => outcome(clients[0]!, 0, check).figures.slice(1)).map((text) => `"${text}"`)
 
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>): ReadonlyArray<string> => {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)))
