@@ -3,6 +3,7 @@
  * Each carries the operation, the address it was about and the runtime's own error as `cause`, and reads well on a terminal.
  * Sizes are bytes; times are `Duration`s.
  */
+import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
@@ -62,17 +63,27 @@ const verbs: Readonly<Record<Operation, string>> = {
 const describe = (self: SocketErrorProps, what: string): string =>
   self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
 
+/** An error that says no more than its operation, its address and its cause. */
+const leaf = <Tag extends string>(tag: Tag, what: string): new(props: SocketErrorProps) => Leaf<Tag> =>
+  class extends Data.TaggedError(tag)<SocketErrorProps> {
+    readonly [TypeId]: TypeId = TypeId
+    override get message(): string {
+      return describe(this, what)
+    }
+  }
+
+interface Leaf<Tag extends string> extends Cause.YieldableError, SocketErrorProps {
+  readonly _tag: Tag
+  readonly [TypeId]: TypeId
+  readonly cause?: unknown
+}
+
 /**
  * Nobody listens at the address (RST in answer to SYN). Bun 1.4 also reports unreachable hosts so (oven-sh/bun#37093).
  *
  * @category errors
  */
-export class ConnectionRefused extends Data.TaggedError("ConnectionRefused")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "connection refused; is a server listening there?")
-  }
-}
+export class ConnectionRefused extends leaf("ConnectionRefused", "connection refused; is a server listening there?") {}
 
 /**
  * No connection within `connectTimeout`, which includes the look-up of the name; or the system gave up by itself.
@@ -93,132 +104,77 @@ export class ConnectTimeout extends Data.TaggedError("ConnectTimeout")<SocketErr
  *
  * @category errors
  */
-export class HostUnreachable extends Data.TaggedError("HostUnreachable")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "host unreachable; is it up, and on this network?")
-  }
-}
+export class HostUnreachable extends leaf("HostUnreachable", "host unreachable; is it up, and on this network?") {}
 
 /**
  * No route to that network.
  *
  * @category errors
  */
-export class NetworkUnreachable extends Data.TaggedError("NetworkUnreachable")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "network unreachable; is there a route to it?")
-  }
-}
+export class NetworkUnreachable extends leaf("NetworkUnreachable", "network unreachable; is there a route to it?") {}
 
 /**
  * The host name has no address, or the resolver did not answer.
  *
  * @category errors
  */
-export class NameNotFound extends Data.TaggedError("NameNotFound")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "no address found for this name; is it spelt right?")
-  }
-}
+export class NameNotFound extends leaf("NameNotFound", "no address found for this name; is it spelt right?") {}
 
 /**
  * The Unix socket path, or its folder, does not exist.
  *
  * @category errors
  */
-export class PathNotFound extends Data.TaggedError("PathNotFound")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "no such path")
-  }
-}
+export class PathNotFound extends leaf("PathNotFound", "no such path") {}
 
 /**
  * Somebody listens there already.
  *
  * @category errors
  */
-export class AddressInUse extends Data.TaggedError("AddressInUse")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "address already in use; stop the other server or choose another port (0 takes a free one)")
-  }
-}
+export class AddressInUse extends leaf("AddressInUse", "address already in use; stop the other server or choose another port (0 takes a free one)") {}
 
 /**
  * The address is not one of this machine's.
  *
  * @category errors
  */
-export class AddressNotAvailable extends Data.TaggedError("AddressNotAvailable")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "not an address of this machine")
-  }
-}
+export class AddressNotAvailable extends leaf("AddressNotAvailable", "not an address of this machine") {}
 
 /**
  * The system, or Deno's permission model, forbids it.
  *
  * @category errors
  */
-export class PermissionDenied extends Data.TaggedError("PermissionDenied")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "permission denied; ports below 1024 want privileges, Deno wants --allow-net")
-  }
-}
+export class PermissionDenied extends leaf("PermissionDenied", "permission denied; ports below 1024 want privileges, Deno wants --allow-net") {}
 
 /**
  * The process has no descriptors, or the system no memory, left for another socket.
  *
  * @category errors
  */
-export class ResourceExhausted extends Data.TaggedError("ResourceExhausted")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets")
-  }
-}
+export class ResourceExhausted extends leaf("ResourceExhausted", "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets") {}
 
 /**
  * The peer ended the connection abruptly (RST). Bytes under way in either direction may be lost.
  *
  * @category errors
  */
-export class ConnectionReset extends Data.TaggedError("ConnectionReset")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "connection reset by the peer")
-  }
-}
+export class ConnectionReset extends leaf("ConnectionReset", "connection reset by the peer") {}
 
 /**
  * A write to a connection whose peer no longer reads.
  *
  * @category errors
  */
-export class BrokenPipe extends Data.TaggedError("BrokenPipe")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "broken pipe; the peer no longer reads")
-  }
-}
+export class BrokenPipe extends leaf("BrokenPipe", "broken pipe; the peer no longer reads") {}
 
 /**
  * This side has closed the connection, or its writing half with `shutdown`.
  *
  * @category errors
  */
-export class ConnectionClosed extends Data.TaggedError("ConnectionClosed")<SocketErrorProps> {
-  readonly [TypeId]: TypeId = TypeId
-  override get message(): string {
-    return describe(this, "closed by this side")
-  }
-}
+export class ConnectionClosed extends leaf("ConnectionClosed", "closed by this side") {}
 
 /**
  * The peer's end of stream came before the bytes that were asked for. `received` of `expected` bytes had come.
