@@ -96,10 +96,13 @@ export class NodeStream implements StreamHandle {
     this.#socket.setKeepAlive(enabled, initialDelayMillis)
   }
 
-  /** The end of stream is sure only when the kernel still takes a write; skipped where a write would queue behind others. */
+  /**
+   * The end of stream is sure only when the kernel still takes a write; skipped where a write would queue behind others.
+   * A Unix socket knows no reset, and takes no write once its peer has closed.
+   */
   confirmEnd(): void {
     const socket = this.#socket
-    if (socket.writableEnded || socket.writableLength > 0) this.events.onEnd()
+    if (!this.canReset || socket.writableEnded || socket.writableLength > 0) this.events.onEnd()
     else {
       socket.write(nothing, (error) => {
         if (!error) this.events.onEnd()

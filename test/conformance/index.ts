@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { Network } from "../../src/Network.ts"
 import type { AddressInput } from "../../src/SocketAddress.ts"
+import type { Capability } from "../../src/Transport.ts"
 import { churn } from "./churn.ts"
 import { closeOrder } from "./closeOrder.ts"
 import { liveness } from "./liveness.ts"
@@ -16,7 +17,7 @@ import { check, type Outcome, type Property } from "./Property.ts"
 import { regressions } from "./regressions.ts"
 import { server } from "./server.ts"
 import { teardown } from "./teardown.ts"
-import { Gauges, ListenAddress } from "./support.ts"
+import { Gauges, Venue } from "./support.ts"
 
 export { PropertyFailure } from "./assert.ts"
 export { check, type Outcome, type Property } from "./Property.ts"
@@ -48,6 +49,8 @@ export interface RunOptions {
   readonly properties?: ReadonlyArray<Property> | undefined
   /** Gives a free address for each listener. Default port 0 of 127.0.0.1. */
   readonly listen?: Effect.Effect<AddressInput> | undefined
+  /** Capabilities that sockets at such addresses lack, though the transport has them: `reset`, for Unix sockets. */
+  readonly lacks?: ReadonlyArray<Capability> | undefined
   /** The number of descriptors that the process has open. */
   readonly descriptors?: Effect.Effect<number> | undefined
   /** The bytes of memory that the process takes. */
@@ -86,5 +89,7 @@ export const run = (options: RunOptions = {}): Effect.Effect<ReadonlyArray<Outco
  */
 export const provideOptions = <A, E, R>(self: Effect.Effect<A, E, R>, options: RunOptions): Effect.Effect<A, E, R> => {
   const gauged = Effect.provideService(self, Gauges, { descriptors: options.descriptors, memory: options.memory })
-  return options.listen === undefined ? gauged : Effect.provideService(gauged, ListenAddress, options.listen)
+  return options.listen === undefined
+    ? gauged
+    : Effect.provideService(gauged, Venue, { address: options.listen, lacks: options.lacks ?? [] })
 }

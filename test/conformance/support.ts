@@ -16,12 +16,21 @@ import type { BindError, ConnectError, ReadError, WriteError } from "../../src/N
 import { Network } from "../../src/Network.ts"
 import * as Server from "../../src/Server.ts"
 import type { AddressInput } from "../../src/SocketAddress.ts"
+import type { Capability } from "../../src/Transport.ts"
 import { fail, type PropertyFailure } from "./assert.ts"
 
-/** Where properties listen; each listener asks for an address of its own. Default: a free port of 127.0.0.1. */
-export class ListenAddress extends Context.Reference<ListenAddress>()("effect-netkit/testing/ListenAddress", {
-  defaultValue: (): Effect.Effect<AddressInput> => Effect.succeed({ host: "127.0.0.1", port: 0 })
+/**
+ * Where properties listen: each listener asks for an address of its own, by default a free port of 127.0.0.1.
+ * `lacks` are the capabilities that this kind of address has not, whatever the transport can do elsewhere.
+ */
+export class Venue extends Context.Reference<Venue>()("effect-netkit/testing/Venue", {
+  defaultValue: (): { readonly address: Effect.Effect<AddressInput>; readonly lacks: ReadonlyArray<Capability> } => ({
+    address: Effect.succeed({ host: "127.0.0.1", port: 0 }),
+    lacks: []
+  })
 }) {}
+
+const freeAddress: Effect.Effect<AddressInput> = Effect.flatMap(Venue, ({ address }) => address)
 
 /** What only the host of the suite can measure: open descriptors, and memory in bytes. Properties measure what is there. */
 export class Gauges extends Context.Reference<Gauges>()("effect-netkit/testing/Gauges", {
@@ -35,13 +44,13 @@ export class Gauges extends Context.Reference<Gauges>()("effect-netkit/testing/G
 export const unbuffered = 32 * 1024 * 1024
 
 export const listen = (options?: Net.ListenOptions): Effect.Effect<Net.Listener, BindError, Network | Scope.Scope> =>
-  Effect.flatMap(Effect.flatten(ListenAddress), (address) => Net.listen(address, options))
+  Effect.flatMap(freeAddress, (address) => Net.listen(address, options))
 
 export const serve = <E, R>(
   handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
   options?: Partial<Server.ServerOptions<E, R>>
 ): Effect.Effect<Server.Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.flatMap(Effect.flatten(ListenAddress), (address) =>
+  Effect.flatMap(freeAddress, (address) =>
     Server.serve(Server.make({ listen: address, handler, drainTimeout: "1 second", ...options })))
 
 export interface Pair {
