@@ -48,14 +48,16 @@ const decode = (bytes: Uint8Array, encoding: string): string => iconv.decode(byt
 
 const encode = (text: string, encoding: string): Uint8Array => iconv.encode(text, encoding)
 
-/** The decoder's end shows whether a character was cut; none has more than four bytes. */
+/** Up to the first bytes of a character that is cut: what decodes to the text of which the decoder is already sure. */
 const wholeOf = (encoding: string): Whole => (bytes, from, to) => {
-  for (let end = to; end > from && end > to - 4; end--) {
-    const decoder: { write(bytes: Uint8Array): string; end(): string | undefined } = iconv.getDecoder(encoding)
-    decoder.write(view(bytes, from, end))
-    if ((decoder.end() ?? "") === "") return end - from
+  const decoder: { write(bytes: Uint8Array): string; end(): string | undefined } = iconv.getDecoder(encoding)
+  const sure = decoder.write(view(bytes, from, to))
+  if ((decoder.end() ?? "") === "") return to - from
+  // No character has more than four bytes.
+  for (let end = to - 1; end >= from && end > to - 4; end--) {
+    if (decode(view(bytes, from, end), encoding) === sure) return end - from
   }
-  return to - from < 4 ? 0 : to - from
+  return to - from
 }
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i])

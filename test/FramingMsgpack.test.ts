@@ -30,7 +30,9 @@ describe("msgpack", () => {
   })
 
   it("encode then decode is the identity, however it is cut", () => {
-    const value = fc.jsonValue().map((value) => JSON.parse(JSON.stringify(value)) as unknown)
+    // A key `__proto__` comes back under another name, so that nobody's prototype is set by a peer.
+    const value = fc.jsonValue().map((value) => JSON.stringify(value)).filter((text) => !text.includes("__proto__"))
+      .map((text) => JSON.parse(text) as unknown)
     fc.assert(fc.property(fc.array(value, { maxLength: 5 }), cuts, (values, cut) => {
       expect(decode(codec, cut(encode(codec, ...values)))).toMatchObject({ error: undefined })
       expect(decode(codec, cut(encode(codec, ...values))).frames).toEqual(values)

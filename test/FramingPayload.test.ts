@@ -37,6 +37,12 @@ describe("text", () => {
     }))
   })
 
+  it("encodes texts of any length", () => {
+    const codec = Framing.varint().pipe(Framing.text())
+    const texts = [0, 1, 600, 700, 2047, 2048, 2049, 10_000].flatMap((size) => ["x".repeat(size), "你".repeat(size)])
+    expect(decode(codec, [encode(codec, ...texts)]).frames).toEqual(texts)
+  })
+
   it("slices lines of any script alike, in long and short chunks", () => {
     const codec = Framing.lines().pipe(Framing.text())
     const lines = Array.from(

@@ -24,6 +24,26 @@ describe("decode", () => {
       expect(Chunk.toReadonlyArray(chunks)).toEqual([["a", "b"], ["cd"], ["e"]])
     }))
 
+  it.effect("gives one chunk of frames for one of several arrays of bytes, without copying them together", () =>
+    Effect.gen(function* () {
+      const bytes = [utf8("a\nb"), utf8("c\nd\ne"), utf8("\nf\n")]
+      const chunks = yield* Stream.fromChunk(Chunk.unsafeFromArray(bytes)).pipe(
+        Framing.decode(Framing.lines()),
+        Stream.chunks,
+        Stream.map(Chunk.toReadonlyArray),
+        Stream.runCollect
+      )
+      const [frames] = Chunk.toReadonlyArray(chunks)
+      expect(frames?.map(ascii)).toEqual(["a", "bc", "d", "e", "f"])
+      expect(frames?.map((frame) => bytes.some(({ buffer }) => buffer === frame.buffer))).toEqual([
+        true,
+        false,
+        true,
+        false,
+        true
+      ])
+    }))
+
   it.effect("gives the frames before a failure, data-first too", () =>
     Effect.gen(function* () {
       const seen = yield* Ref.make<ReadonlyArray<string>>([])

@@ -91,6 +91,12 @@ describe("text", () => {
     expect(decode(Framing.bytes.pipe(FramingText.text("gbk")), wire("c4e3 | ba")).frames).toEqual(["你", "\uFFFD"])
   })
 
+  it("over bytes, a byte that proves malformed by the next one is no half character", () => {
+    const codec = Framing.bytes.pipe(FramingText.text("big5"))
+    const [whole] = decode(codec, wire("878787e040")).frames
+    expect(decode(codec, wire("878787e0 | 40")).frames.join("")).toBe(whole)
+  })
+
   it("over bytes, arbitrary bytes give the same text however they are cut", () => {
     for (const encoding of ["gbk", "gb18030", "big5", "shift_jis", "euc-jp"]) {
       const codec = Framing.bytes.pipe(FramingText.text(encoding))

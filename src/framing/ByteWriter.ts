@@ -4,18 +4,13 @@
  * that was handed out is never written to again.
  */
 import { copy, empty, view } from "./Bytes.ts"
+import { cut, pool } from "./Pool.ts"
 
 /**
  * Payloads up to this many bytes are copied next to their header; above it, a chunk of its own is cheaper than the
  * copy.
  */
 export const copyLimit = 2048
-
-const poolSize = 16 * 1024
-
-// Shared by all writers, as Node's Buffer.poolSize is: regions are cut off its front and never used twice.
-let pool: Uint8Array = empty
-let poolAt = 0
 
 export class ByteWriter {
   /** Where `reserve` gave room. */
@@ -31,19 +26,16 @@ export class ByteWriter {
    * is called.
    */
   reserve(size: number): number {
-    if (pool.length - poolAt < size) {
-      pool = new Uint8Array(Math.max(poolSize, size))
-      poolAt = 0
-    }
-    // Another writer may have been at work inside ours: a transform can encode with a codec of its own.
-    if (this.bytes !== pool || this.at !== poolAt) {
+    const at = cut(size)
+    // Another block, or someone else has cut from it meanwhile: a transform can encode with a codec of its own.
+    if (this.bytes !== pool.bytes || this.at !== at) {
       this.flush()
-      this.bytes = pool
-      this.start = this.at = poolAt
+      this.bytes = pool.bytes
+      this.start = at
     }
-    this.at = poolAt += size
+    this.at = at + size
     this.length += size
-    return poolAt - size
+    return at
   }
 
   /** Appends bytes, which must not change afterwards if they are more than `copyLimit`. */

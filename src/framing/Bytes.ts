@@ -7,24 +7,6 @@ export const empty: Uint8Array = new Uint8Array(0)
 
 const encoder = new TextEncoder()
 
-const poolSize = 16 * 1024
-let pool = new Uint8Array(0)
-let poolAt = poolSize
-
-/**
- * Memory for small things, cut from a pool as Node's `Buffer.allocUnsafe` does it, since a typed array of its own costs
- * up to a microsecond. No region is used twice, so that what is cut may be handed out.
- */
-export const allocate = (size: number): Uint8Array => {
-  if (size > poolSize / 4) return new Uint8Array(size)
-  if (poolAt + size > poolSize) {
-    pool = new Uint8Array(poolSize)
-    poolAt = 0
-  }
-  poolAt += size
-  return new Uint8Array(pool.buffer, poolAt - size, size)
-}
-
 /** A delimiter or prefix given as text means its UTF-8 bytes. */
 export const fromInput = (input: string | Uint8Array): Uint8Array =>
   typeof input === "string" ? encoder.encode(input) : Uint8Array.from(input)

@@ -49,7 +49,11 @@ export interface Parsed<out A> {
   readonly next: number
 }
 
-/** What an encoder of one's own gives: the bytes of a frame, in one or more pieces. @category models */
+/**
+ * What an encoder of one's own gives: the bytes of a frame, in one or more pieces.
+ *
+ * @category models
+ */
 export type Encoded = Uint8Array | ReadonlyArray<Uint8Array> | Refusal
 
 /**
@@ -201,7 +205,8 @@ const parsing = <A, B>(open: () => Parsing<A, B>): Codec<A, B> => {
  * A framing of one's own. With `locate`, frames are bytes, and the function says where the payload lies as soon as the
  * header is there, so that one that is too large is refused before it has come; with `parse`, frames are values. Plain
  * functions: given the same bytes they must give the same answer, however many more bytes follow. For a framing with
- * state, give a function that makes the options: it is called once for each decoder and each encoder.
+ * state, give a function that makes the options: it is called once for each decoder and each encoder. (Of a batch that
+ * is refused, the frames before the fault have been through `encode`.)
  *
  * `maxFrameLength` is 8 MiB by default.
  *

@@ -55,7 +55,8 @@ class Finder {
     return -1
   }
 
-  private next(bytes: Uint8Array, at: number, to: number): number {
+  /** The position of the next byte that may complete a delimiter, or -1. */
+  next(bytes: Uint8Array, at: number, to: number): number {
     if (this.only !== undefined) return indexOfByte(bytes, this.only, at, to)
     for (let i = at; i < to; i++) if (this.lasts[bytes[i]!] === 1) return i
     return -1
@@ -63,6 +64,7 @@ class Finder {
 }
 
 class DelimiterFramer extends Framer {
+  override readonly searches = true
   override readonly overlap: number
   private readonly finder: Finder
   private readonly max: number
@@ -80,6 +82,11 @@ class DelimiterFramer extends Framer {
     const after = this.finder.find(bytes, from, to, from + scanned)
     if (after >= 0) return this.found(after - this.finder.length - from, after - from)
     return to - from - this.overlap > this.max ? Overlong : More
+  }
+
+  override reach(bytes: Uint8Array, from: number, to: number): number {
+    const last = this.finder.next(bytes, from, to)
+    return last < 0 ? to - from : last + 1 - from
   }
 
   override finish(_bytes: Uint8Array, from: number, to: number): Status {

@@ -5,10 +5,11 @@
  */
 import type { FrameError } from "../NetError.ts"
 import { FrameMalformed, FrameTooLarge, FrameTruncated } from "../NetError.ts"
-import { allocate, concat, empty } from "./Bytes.ts"
+import { concat, empty } from "./Bytes.ts"
 import type { Framer, Read, Status } from "./Framer.ts"
 import { Located, Malformed, More, Overlong } from "./Framer.ts"
 import { KiB } from "./Options.ts"
+import { allocate } from "./Pool.ts"
 
 /**
  * Frames out of bytes: a plain incremental machine, synchronous and without I/O, for one stream of bytes.
@@ -44,11 +45,9 @@ export interface Decoder<out A> {
   readonly skipped: number
 }
 
-/**
- * A frame that spans chunks gets room for this many bytes at once, or for sixteen times what has come, whatever it
- * announces.
- */
+/** However much a frame announces, it gets room for this much, or for so many times what has come of it, whichever is more. */
 const room = 4 * KiB
+const trust = 32
 
 /** `dropping` up to the next delimiter, however far it is. */
 const toDelimiter = Infinity
@@ -222,9 +221,11 @@ export class FrameDecoder<A> implements Decoder<A> {
     }
     if (have > 0) this.hold()
     if (available === 0) return false
-    const { step, total } = this.framer
-    const wanted = this.located ? total - have : Math.max(this.need - have, step, Math.min(have, 64 * KiB))
+    const { framer, located, rest, restAt } = this
+    const wanted = located ? framer.total - have : Math.max(this.need - have, framer.reach(rest, restAt, rest.length))
     this.append(Math.min(available, wanted))
+    // What was searched in the chunk, by the runtime's own search where it has a fast one, is not searched again.
+    if (framer.searches && this.dropping === 0) this.scanned = this.to - this.from - 1
     return true
   }
 
@@ -255,8 +256,8 @@ export class FrameDecoder<A> implements Decoder<A> {
   private grow(count: number): void {
     const have = this.to - this.from
     const known = this.located ? this.framer.total : this.need
-    const hoped = this.located ? 0 : Math.min(2 * have, this.max + room)
-    const grown = allocate(Math.max(have + count, hoped, Math.min(known, Math.max(room, 16 * have))))
+    const hoped = this.located ? 0 : Math.min(4 * have, this.max + room)
+    const grown = allocate(Math.max(have + count, hoped, Math.min(known, Math.max(room, trust * have))))
     grown.set(this.bytes.subarray(this.from, this.to))
     this.bytes = grown
     this.from = 0

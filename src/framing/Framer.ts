@@ -23,14 +23,19 @@ export abstract class Framer {
   need = 0
   /** How many of the last bytes `resync` must see again, because a delimiter may have begun in them. */
   readonly overlap: number = 0
-  /** How many bytes of the next chunk are added at least to a frame that spans chunks, before it is asked again. */
-  readonly step: number = 64
+  /** Whether the end of a frame is searched for. `reach` then finds it, or shows that it is not there. */
+  readonly searches: boolean = false
 
   /**
    * Looks for the frame that begins at `from`. The first `scanned` of its bytes were seen by the last call, which said
    * `More`.
    */
   abstract locate(bytes: Uint8Array, from: number, to: number, scanned: number): Status
+
+  /** How many of the bytes that come next, at least one, are to be added to a frame that spans chunks before asking again. */
+  reach(_bytes: Uint8Array, from: number, to: number): number {
+    return Math.min(to - from, 1024)
+  }
 
   /**
    * The stream ended with these bytes, at least one, after the last whole frame. `More` means that they are a frame cut

@@ -4,6 +4,7 @@
  */
 import { InvalidOption } from "../NetError.ts"
 import type { ByteWriter } from "./ByteWriter.ts"
+import { copy } from "./Bytes.ts"
 import type { Codec } from "./Codec.ts"
 import { fromFramer } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
@@ -151,7 +152,7 @@ const writer = ({ adjustment, head, header, little, offset, strip, width }: Layo
     const value = strip + payload.length - head - adjustment
     if (value < 0) throw new Malformed(`the length field would have to be ${value}`)
     const at = out.reserve(front)
-    out.bytes.set(header, at)
+    copy(header, out.bytes, at)
     if (within > 0) out.bytes.set(payload.subarray(0, within), at + strip)
     writeUint(out.bytes, at + offset, width, little, value)
     out.write(within > 0 ? payload.subarray(within) : payload)

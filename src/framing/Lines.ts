@@ -35,6 +35,7 @@ export interface LinesOptions extends SkippingOptions {
 }
 
 class LinesFramer extends Framer {
+  override readonly searches = true
   private readonly max: number
   private readonly allowTruncation: boolean
 
@@ -48,6 +49,11 @@ class LinesFramer extends Framer {
     const feed = indexOfByte(bytes, LF, from + scanned, to)
     if (feed < 0) return this.length(bytes, from, to) > this.max ? Overlong : More
     return this.found(this.length(bytes, from, feed), feed + 1 - from)
+  }
+
+  override reach(bytes: Uint8Array, from: number, to: number): number {
+    const feed = indexOfByte(bytes, LF, from, to)
+    return feed < 0 ? to - from : feed + 1 - from
   }
 
   override finish(bytes: Uint8Array, from: number, to: number): Status {

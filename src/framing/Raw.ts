@@ -8,7 +8,6 @@ import type { Status } from "./Framer.ts"
 import { Framer, Located, More } from "./Framer.ts"
 
 class RawFramer extends Framer {
-  override readonly step = Infinity
   private readonly whole: Whole
 
   constructor(whole: Whole) {
@@ -19,6 +18,10 @@ class RawFramer extends Framer {
   override locate(bytes: Uint8Array, from: number, to: number): Status {
     this.end = this.total = this.whole(bytes, from, to)
     return this.total > 0 ? Located : More
+  }
+
+  override reach(_bytes: Uint8Array, from: number, to: number): number {
+    return to - from
   }
 
   override finish(_bytes: Uint8Array, from: number, to: number): Status {

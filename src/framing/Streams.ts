@@ -27,13 +27,26 @@ const batch = 4096
  */
 export const skippedFrames = Metric.counter("netkit_frames_skipped", { incremental: true })
 
-/** Writes all frames there are. */
-const drain = <A>(decoder: Decoder<A>): Channel.Channel<Chunk.Chunk<A>, unknown, FrameError> =>
+/** Writes all frames of the bytes from number `first` on. */
+const drain = <A>(
+  decoder: Decoder<A>,
+  bytes: ReadonlyArray<Uint8Array>,
+  first = 0
+): Channel.Channel<Chunk.Chunk<A>, unknown, FrameError> =>
   Channel.suspend(() => {
     const out: Array<A> = []
     const skipped = decoder.skipped
-    const failure = decoder.decode(out, batch)
-    let rest = failure !== undefined ? Channel.fail(failure) : out.length < batch ? Channel.void : drain(decoder)
+    let next = first
+    let failure = decoder.decode(out, batch)
+    while (failure === undefined && out.length < batch && next < bytes.length) {
+      decoder.push(bytes[next++]!)
+      failure = decoder.decode(out, batch - out.length)
+    }
+    let rest = failure !== undefined
+      ? Channel.fail(failure)
+      : out.length < batch
+      ? Channel.void
+      : drain(decoder, bytes, next)
     if (decoder.skipped > skipped) {
       rest = Channel.zipRight(Channel.fromEffect(Metric.incrementBy(skippedFrames, decoder.skipped - skipped)), rest)
     }
@@ -57,14 +70,12 @@ export const decodeChannel = <Out, In, IE = never, Done = unknown>(codec: Codec<
     const decoder = codec.decoder()
     const loop: Channel.Channel<Chunk.Chunk<Out>, Chunk.Chunk<Uint8Array>, IE | FrameError, IE, Done, Done> = Channel
       .readWithCause({
-        onInput: (input: Chunk.Chunk<Uint8Array>) => {
-          for (const bytes of input) decoder.push(bytes)
-          return Channel.zipRight(drain(decoder), loop)
-        },
+        onInput: (input: Chunk.Chunk<Uint8Array>) =>
+          Channel.zipRight(drain(decoder, Chunk.toReadonlyArray(input)), loop),
         onFailure: (cause: Cause.Cause<IE>) => Channel.failCause(cause),
         onDone: (done: Done) => {
           decoder.end()
-          return Channel.as(drain(decoder), done)
+          return Channel.as(drain(decoder, []), done)
         }
       })
     return loop

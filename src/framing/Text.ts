@@ -75,12 +75,14 @@ const decode = (decoder: TextDecoder, bytes: Uint8Array, from: number, to: numbe
 }
 
 const utf8Encoder = new TextEncoder()
-const scratch = new Uint8Array(copyLimit)
+/** A unit of a string takes three bytes at most. */
+const scratch = new Uint8Array(3 * copyLimit)
 
 const encodeUtf8 = (text: string): Uint8Array => {
+  if (text.length > copyLimit) return utf8Encoder.encode(text)
+  const size = utf8Encoder.encodeInto(text, scratch).written
   // A short payload is copied by the writer at once, so that its bytes need no memory of their own.
-  if (text.length * 3 > copyLimit) return utf8Encoder.encode(text)
-  return scratch.subarray(0, utf8Encoder.encodeInto(text, scratch).written)
+  return size > copyLimit ? scratch.slice(0, size) : view(scratch, 0, size)
 }
 
 const loneSurrogate = /\p{Surrogate}/u
