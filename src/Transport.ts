@@ -51,7 +51,7 @@ export interface StreamHandle {
 
 /** What a stream socket reports. All calls come from the runtime's event loop; `onClose` is the last and comes exactly once. */
 export interface StreamEvents {
-  /** Bytes from the peer. The chunk is the receiver's to keep: the adapter never touches it again. Never empty. */
+  /** Bytes from the peer, of any subclass. The chunk is the receiver's to keep: the adapter never touches it again. Never empty. */
   onData(chunk: Uint8Array): void
   /** The peer's FIN, after the last `onData`. At most once. */
   onEnd(): void

@@ -115,8 +115,7 @@ const endpointOf = (host: string | undefined, port: number | undefined): Endpoin
   host === undefined || port === undefined ? undefined : { host, port }
 
 function onData(this: Socket, chunk: Uint8Array): void {
-  // Not as the Buffer it is: `slice` of a Buffer is a view, of any other Uint8Array a copy.
-  ;(this as OwnedSocket)[stream].events.onData(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length))
+  ;(this as OwnedSocket)[stream].events.onData(chunk)
 }
 
 function onEnd(this: Socket): void {

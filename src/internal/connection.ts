@@ -42,6 +42,10 @@ const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPi
 
 const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
 
+/** Not as the Buffer that Node gives: `slice` of a Buffer is a view, of any other Uint8Array a copy. */
+const plain = (bytes: Uint8Array): Uint8Array =>
+  bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
+
 const encoder = new TextEncoder()
 const toBytes = (message: Uint8Array | string): Uint8Array => typeof message === "string" ? encoder.encode(message) : message
 
@@ -112,10 +116,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   #next(fiber: AnyFiber): Connection["read"] {
     const chunk = this.unsafeTake()
-    return chunk === undefined ? this.unsafeWait(fiber, this.read, none) : Exit.succeed(Option.some(chunk))
+    return chunk === undefined ? this.unsafeWait(fiber, this.read, none) : Exit.succeed(Option.some(plain(chunk)))
   }
 
-  /** The next chunk that has come, if there is one. */
+  /** The next chunk that has come, if there is one, as the runtime gave it: a Buffer of Node is searched faster. */
   unsafeTake(): Uint8Array | undefined {
     const chunk = this.#inbound.queue.shift()
     if (chunk !== undefined) this.#inbound.taken()
@@ -145,7 +149,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
     const self: ReturnType<Connection["readExactly"]> = Effect.withFiberRuntime((fiber) => {
       const { queue } = this.#inbound
       if (queue.size >= n) {
-        const bytes = queue.take(n)
+        const bytes = plain(queue.take(n))
         this.#inbound.taken()
         return Exit.succeed(bytes)
       }
@@ -174,7 +178,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
           )
         }
         if (at !== -1) {
-          const bytes = queue.take(length)
+          const bytes = plain(queue.take(length))
           this.#inbound.taken()
           return Exit.succeed(bytes)
         }
@@ -223,7 +227,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, NetError.ReadError> {
     const { queue } = this.#inbound
     if (queue.size === 0) return this.unsafeWait(fiber, Effect.suspend(() => this.#nextAll(fiber)), Exit.succeed(Chunk.empty()))
-    const chunks = queue.takeAll()
+    const chunks = queue.takeAll().map(plain)
     this.#inbound.taken()
     return Exit.succeed(Chunk.unsafeFromArray(chunks))
   }
