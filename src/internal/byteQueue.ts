@@ -6,6 +6,8 @@
 export class ByteQueue {
   /** Bytes held. */
   size = 0
+  /** Changes whenever bytes are taken or put back, so that positions found before are void. */
+  version = 0
   #chunks: Array<Uint8Array> = []
   #head = 0
 
@@ -18,6 +20,7 @@ export class ByteQueue {
     if (this.#head > 0) this.#chunks[--this.#head] = chunk
     else this.#chunks.unshift(chunk)
     this.size += chunk.length
+    this.version++
   }
 
   /** The next chunk as it came. */
@@ -37,6 +40,7 @@ export class ByteQueue {
       }
     }
     this.size -= chunk.length
+    this.version++
     return chunk
   }
 
@@ -92,6 +96,7 @@ export class ByteQueue {
     this.#chunks = []
     this.#head = 0
     this.size = 0
+    this.version++
   }
 
   #matches(pattern: Uint8Array, index: number, at: number): boolean {

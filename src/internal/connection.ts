@@ -3,13 +3,11 @@
  * Effects that do not depend on an argument are built once a connection, on first use; buffered data answers without suspending.
  * The rules of closing are here: flush, FIN, discard what the peer still sends, release, and reset when time is up.
  */
-import * as Chunk from "effect/Chunk"
+import type * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection, ConnectionStats } from "../Connection.ts"
@@ -21,6 +19,7 @@ import type { StreamEvents, StreamHandle, Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Inbound } from "./inbound.ts"
 import { Outbound } from "./outbound.ts"
+import * as Reads from "./reads.ts"
 import { nextTurn } from "./turn.ts"
 
 /** What all connections of one listener, or of one dial, have in common. */
@@ -40,19 +39,11 @@ export interface Environment {
 const readKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset"])
 const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPipe"])
 
-const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
-
-/** Not as the Buffer that Node gives: `slice` of a Buffer is a view, of any other Uint8Array a copy. */
-const plain = (bytes: Uint8Array): Uint8Array =>
-  bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
-
 const encoder = new TextEncoder()
 const toBytes = (message: Uint8Array | string): Uint8Array => typeof message === "string" ? encoder.encode(message) : message
 
 /** Milliseconds. Longer than almost any round trip of the Internet. */
 const roundTrip = 200
-
-export type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 export class ConnectionImpl implements Connection, StreamEvents {
   readonly [TypeId]: TypeId = TypeId
@@ -61,7 +52,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   released = false
   readonly #handle: StreamHandle
   readonly #environment: Environment
-  readonly #inbound: Inbound
+  readonly inbound: Inbound
   readonly #outbound: Outbound
   readonly #openedAt: number
   #closing = false
@@ -73,13 +64,13 @@ export class ConnectionImpl implements Connection, StreamEvents {
   #awaiting: Array<() => void> | undefined
   #read: Connection["read"] | undefined
   #write: Connection["write"] | undefined
-  #pull: Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<NetError.ReadError>> | undefined
+  #stream: Connection["stream"] | undefined
 
   constructor(handle: StreamHandle, environment: Environment) {
     this.#handle = handle
     this.#environment = environment
     const { readBuffer, readDeadlines, readTimeout, writeDeadlines, writeTimeout } = environment
-    this.#inbound = new Inbound(handle, readBuffer, readDeadlines, () =>
+    this.inbound = new Inbound(handle, readBuffer, readDeadlines, () =>
       failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout })))
     this.#outbound = new Outbound(handle, writeDeadlines, () =>
       failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })))
@@ -100,9 +91,9 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   get stats(): Effect.Effect<ConnectionStats> {
     return Effect.sync(() => ({
-      bytesRead: this.#inbound.total,
+      bytesRead: this.inbound.total,
       bytesWritten: this.#outbound.total,
-      unread: this.#inbound.queue.size,
+      unread: this.inbound.queue.size,
       unsent: this.released ? 0 : this.#outbound.buffered,
       age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.#openedAt)
     }))
@@ -111,130 +102,29 @@ export class ConnectionImpl implements Connection, StreamEvents {
   // --- reading ---
 
   get read(): Connection["read"] {
-    return this.#read ??= Effect.withFiberRuntime((fiber) => this.#next(fiber as AnyFiber))
+    return this.#read ??= Reads.next(this.inbound)
   }
 
-  #next(fiber: AnyFiber): Connection["read"] {
-    const chunk = this.unsafeTake()
-    return chunk === undefined ? this.unsafeWait(fiber, this.read, none) : Exit.succeed(Option.some(plain(chunk)))
-  }
-
-  /** The next chunk that has come, if there is one, as the runtime gave it: a Buffer of Node is searched faster. */
-  unsafeTake(): Uint8Array | undefined {
-    const chunk = this.#inbound.queue.shift()
-    if (chunk !== undefined) this.#inbound.taken()
-    return chunk
-  }
-
-  /** For a reader that found no bytes: the failure, what it does at the end of stream, or the wait for more and then `retry`. */
-  unsafeWait<A, E>(
-    fiber: AnyFiber,
-    retry: Effect.Effect<A, E>,
-    end: Effect.Effect<A, E>,
-    want = 1
-  ): Effect.Effect<A, E | NetError.ReadError> {
-    const { ended, failure } = this.#inbound
-    if (failure !== undefined) return failure()
-    return ended ? end : this.#inbound.wait(fiber, retry, want)
-  }
-
+  // Getters of bound functions, so that `Stream.runForEach(other, connection.write)` means what it says.
   get readExactly(): Connection["readExactly"] {
-    return (n) => this.#exactly(n)
-  }
-
-  #exactly(n: number): ReturnType<Connection["readExactly"]> {
-    if (!(Number.isSafeInteger(n) && n >= 0)) {
-      return Effect.die(new NetError.InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
-    }
-    const self: ReturnType<Connection["readExactly"]> = Effect.withFiberRuntime((fiber) => {
-      const { queue } = this.#inbound
-      if (queue.size >= n) {
-        const bytes = plain(queue.take(n))
-        this.#inbound.taken()
-        return Exit.succeed(bytes)
-      }
-      return this.unsafeWait(fiber as AnyFiber, self, this.#unexpectedEnd(n), n)
-    })
-    return self
+    return (n) => Reads.exactly(this.inbound, n, () => this.remoteAddress)
   }
 
   get readUntil(): Connection["readUntil"] {
-    return (delimiter, options) => this.#until(toBytes(delimiter), options?.maxLength ?? 65536)
-  }
-
-  #until(pattern: Uint8Array, maxLength: number): ReturnType<Connection["readUntil"]> {
-    if (pattern.length === 0) {
-      return Effect.die(new NetError.InvalidOption({ option: "delimiter", value: "", expected: "at least one byte" }))
-    }
-    return Effect.suspend(() => {
-      let seen = 0
-      const self: ReturnType<Connection["readUntil"]> = Effect.withFiberRuntime((fiber) => {
-        const { queue } = this.#inbound
-        const at = queue.indexOf(pattern, seen)
-        const length = at === -1 ? queue.size : at + pattern.length
-        if (length > maxLength || (at === -1 && length === maxLength)) {
-          return Effect.fail(
-            new NetError.MessageTooLarge({ operation: "read", address: this.remoteAddress, size: length, limit: maxLength })
-          )
-        }
-        if (at !== -1) {
-          const bytes = plain(queue.take(length))
-          this.#inbound.taken()
-          return Exit.succeed(bytes)
-        }
-        seen = Math.max(0, queue.size - pattern.length + 1)
-        return this.unsafeWait(fiber as AnyFiber, self, this.#unexpectedEnd(undefined), queue.size + 1)
-      })
-      return self
-    })
-  }
-
-  #unexpectedEnd(expected: number | undefined): Effect.Effect<never, NetError.UnexpectedEnd> {
-    return Effect.suspend(() =>
-      Effect.fail(
-        new NetError.UnexpectedEnd({
-          operation: "read",
-          address: this.remoteAddress,
-          received: this.#inbound.queue.size,
-          expected
-        })
-      )
-    )
+    return (delimiter, options) =>
+      Reads.until(this.inbound, toBytes(delimiter), options?.maxLength ?? 65536, () => this.remoteAddress)
   }
 
   get unread(): Connection["unread"] {
-    return (bytes) =>
-      Effect.sync(() => {
-        if (bytes.length === 0 || this.#inbound.discarding) return
-        this.#inbound.queue.unshift(bytes)
-        this.#inbound.wakeReaders()
-      })
+    return (bytes) => Effect.sync(() => this.inbound.unread(bytes))
   }
 
   get stream(): Connection["stream"] {
-    return Stream.repeatEffectChunkOption(
-      this.#pull ??= Effect.flatMap(
-        Effect.mapError(
-          Effect.withFiberRuntime<Chunk.Chunk<Uint8Array>, NetError.ReadError>((fiber) => this.#nextAll(fiber as AnyFiber)),
-          Option.some
-        ),
-        (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)
-      )
-    )
-  }
-
-  /** All chunks that wait, or none at the end of stream. */
-  #nextAll(fiber: AnyFiber): Effect.Effect<Chunk.Chunk<Uint8Array>, NetError.ReadError> {
-    const { queue } = this.#inbound
-    if (queue.size === 0) return this.unsafeWait(fiber, Effect.suspend(() => this.#nextAll(fiber)), Exit.succeed(Chunk.empty()))
-    const chunks = queue.takeAll().map(plain)
-    this.#inbound.taken()
-    return Exit.succeed(Chunk.unsafeFromArray(chunks))
+    return this.#stream ??= Stream.repeatEffectChunkOption(Reads.pull(this.inbound))
   }
 
   // --- writing ---
 
-  // Getters of bound functions, so that `Stream.runForEach(other, connection.write)` means what it says.
   get write(): Connection["write"] {
     return this.#write ??= (message) => Effect.suspend(() => this.#outbound.write(toBytes(message)))
   }
@@ -309,7 +199,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   unsafeClose(): void {
     if (this.#closing || this.released) return
     this.#closing = true
-    const inbound = this.#inbound
+    const inbound = this.inbound
     const flooded = inbound.started && inbound.paused
     const clear = inbound.started && !inbound.paused && inbound.queue.size === 0
     inbound.discard()
@@ -328,7 +218,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
    */
   #releaseWhenQuiet(discarded: number, flooded: boolean): void {
     this.#environment.transport.afterPoll(() => {
-      const inbound = this.#inbound
+      const inbound = this.inbound
       if (inbound.ended || inbound.discarded === discarded) this.#release()
       else this.#releaseWhenQuiet(inbound.discarded, flooded || inbound.discarded > this.#environment.readBuffer)
     }, flooded ? roundTrip : 0)
@@ -338,8 +228,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
   unsafeReset(): void {
     if (this.released) return
     this.#closing = true
-    this.#inbound.discard()
-    this.#inbound.fail(() => this.#closedByUs("read"))
+    this.inbound.discard()
+    this.inbound.fail(() => this.#closedByUs("read"))
     this.#outbound.fail(() => this.#closedByUs("write"))
     this.#handle.reset()
   }
@@ -358,13 +248,13 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   onData(chunk: Uint8Array): void {
     nextTurn()
-    this.#inbound.push(chunk)
+    this.inbound.push(chunk)
   }
 
   onEnd(): void {
     nextTurn()
-    if (this.#inbound.ended) return
-    this.#inbound.end()
+    if (this.inbound.ended) return
+    this.inbound.end()
     if (this.#lingering || this.#finished) this.#release()
   }
 
@@ -377,7 +267,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
     nextTurn()
     this.#finished = true
     // Both directions have ended: nothing more can happen here, so the descriptor need not wait for the scope.
-    if (this.#inbound.ended) this.#release()
+    if (this.inbound.ended) this.#release()
   }
 
   onClose(error?: unknown): void {
@@ -385,10 +275,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
     nextTurn()
     this.released = true
     if (error === undefined) {
-      if (!this.#inbound.ended && this.#inbound.failure === undefined) this.#inbound.end()
+      if (!this.inbound.ended && this.inbound.failure === undefined) this.inbound.end()
       this.#outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
     } else {
-      this.#inbound.fail(() => this.#failed("read", error))
+      this.inbound.fail(() => this.#failed("read", error))
       this.#outbound.fail(() => this.#failed("write", error))
     }
     this.#environment.readDeadlines?.release()

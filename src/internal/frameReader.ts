@@ -9,7 +9,8 @@ import type { Decoder } from "../framing/FrameDecoder.ts"
 import { skippedFrames } from "../framing/Streams.ts"
 import type { FrameError, ReadError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
-import type { AnyFiber, ConnectionImpl } from "./connection.ts"
+import type { ConnectionImpl } from "./connection.ts"
+import { type AnyFiber, wait } from "./reads.ts"
 
 /** How many frames are taken at once at most, so that a chunk of tiny ones does not become a heap of objects. */
 export const batch = 4096
@@ -31,7 +32,7 @@ export class FrameReader<Out> {
       const failure = this.#decode(out, limit)
       if (out.length > 0) return Exit.succeed(give(out))
       if (failure !== undefined) return Exit.fail(located(failure, this.#connection.remoteAddress))
-      return this.#ended ? Exit.succeed(give(out)) : this.#connection.unsafeWait(fiber as AnyFiber, self, end)
+      return this.#ended ? Exit.succeed(give(out)) : wait(this.#connection.inbound, fiber as AnyFiber, self, end)
     })
     const end = Effect.suspend(() => {
       this.#ended = true
@@ -51,7 +52,7 @@ export class FrameReader<Out> {
   #decodeFrom(out: Array<Out>, limit: number): FrameError | undefined {
     let failure = this.decoder.decode(out, limit)
     while (out.length === 0 && failure === undefined) {
-      const chunk = this.#connection.unsafeTake()
+      const chunk = this.#connection.inbound.take()
       if (chunk === undefined) return undefined
       this.decoder.push(chunk)
       failure = this.decoder.decode(out, limit)

@@ -70,17 +70,17 @@ export class Inbound extends Entry {
     }
     this.queue.push(chunk)
     if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
-    if (this.#readers.length > 0) this.wakeReaders()
+    if (this.#readers.length > 0) this.#wakeReaders()
   }
 
   end(): void {
     this.ended = true
-    this.wakeReaders()
+    this.#wakeReaders()
   }
 
   fail(failure: () => Effect.Effect<never, never>): void {
     if (this.failure === undefined) this.failure = failure
-    this.wakeReaders()
+    this.#wakeReaders()
   }
 
   /** Reads on and keeps nothing, so that a close is not turned into a reset by bytes that nobody wants. */
@@ -90,8 +90,34 @@ export class Inbound extends Entry {
     if (!this.ended) this.#resume()
   }
 
-  /** Call after every taking: lets the runtime read on once there is room. */
-  taken(): void {
+  /** The next chunk, as the runtime gave it: a Buffer of Node is searched faster than another Uint8Array. */
+  take(): Uint8Array | undefined {
+    const chunk = this.queue.shift()
+    if (chunk !== undefined) this.#taken()
+    return chunk
+  }
+
+  /** `n` bytes, which must be there. */
+  takeBytes(n: number): Uint8Array {
+    const bytes = this.queue.take(n)
+    this.#taken()
+    return bytes
+  }
+
+  takeAll(): Array<Uint8Array> {
+    const chunks = this.queue.takeAll()
+    this.#taken()
+    return chunks
+  }
+
+  unread(bytes: Uint8Array): void {
+    if (bytes.length === 0 || this.discarding) return
+    this.queue.unshift(bytes)
+    this.#wakeReaders()
+  }
+
+  /** Lets the runtime read on once there is room. */
+  #taken(): void {
     if (!this.#flowing && !this.#done && this.queue.size < this.#limit) this.#resume()
   }
 
@@ -125,7 +151,7 @@ export class Inbound extends Entry {
     for (const { resume } of readers) wake(resume, this.#timeout())
   }
 
-  wakeReaders(): void {
+  #wakeReaders(): void {
     const readers = this.#readers
     if (readers.length === 0) return
     const size = this.queue.size

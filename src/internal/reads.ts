@@ -1,0 +1,106 @@
+/**
+ * The ways to read: what has come, exactly so much, up to a delimiter, all as a stream's chunk. Each answers from the queue without
+ * suspending where it can, and takes nothing before it has what it gives, so that interrupting it loses nothing.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
+import type { SocketAddress } from "../SocketAddress.ts"
+import type { Inbound } from "./inbound.ts"
+
+export type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+type Address = () => SocketAddress
+
+/** For a reader that found no bytes: the failure, what it does at the end of stream, or the wait for more and then `retry`. */
+export const wait = <A, E>(
+  inbound: Inbound,
+  fiber: AnyFiber,
+  retry: Effect.Effect<A, E>,
+  end: Effect.Effect<A, E>,
+  want = 1
+): Effect.Effect<A, E | ReadError> => {
+  if (inbound.failure !== undefined) return inbound.failure()
+  return inbound.ended ? end : inbound.wait(fiber, retry, want)
+}
+
+/** The next chunk as it came; none at the end of stream. */
+export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>, ReadError> => {
+  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = Effect.withFiberRuntime((fiber) => {
+    const chunk = inbound.take()
+    return chunk === undefined
+      ? wait(inbound, fiber as AnyFiber, self, none)
+      : Exit.succeed(Option.some(plain(chunk)))
+  })
+  return self
+}
+
+const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
+
+/** Exactly `n` bytes. */
+export const exactly = (inbound: Inbound, n: number, address: Address): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> => {
+  if (!(Number.isSafeInteger(n) && n >= 0)) {
+    return Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
+  }
+  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = Effect.withFiberRuntime((fiber) =>
+    inbound.queue.size >= n
+      ? Exit.succeed(plain(inbound.takeBytes(n)))
+      : wait(inbound, fiber as AnyFiber, self, unexpectedEnd(inbound, address, n), n)
+  )
+  return self
+}
+
+/** All bytes up to and with `pattern`, at most `limit`. */
+export const until = (
+  inbound: Inbound,
+  pattern: Uint8Array,
+  limit: number,
+  address: Address
+): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd | MessageTooLarge> => {
+  if (pattern.length === 0) {
+    return Effect.die(new InvalidOption({ option: "delimiter", value: "", expected: "at least one byte" }))
+  }
+  return Effect.suspend(() => {
+    const { queue } = inbound
+    // How far the search has got; it begins anew when another reader has taken bytes meanwhile.
+    let seen = 0
+    let version = queue.version
+    const self: ReturnType<typeof until> = Effect.withFiberRuntime((fiber) => {
+      const at = queue.indexOf(pattern, queue.version === version ? seen : 0)
+      const length = at === -1 ? queue.size : at + pattern.length
+      if (length > limit || (at === -1 && length === limit)) {
+        return Effect.fail(new MessageTooLarge({ operation: "read", address: address(), size: length, limit }))
+      }
+      if (at !== -1) return Exit.succeed(plain(inbound.takeBytes(length)))
+      seen = Math.max(0, queue.size - pattern.length + 1)
+      version = queue.version
+      return wait(inbound, fiber as AnyFiber, self, unexpectedEnd(inbound, address, undefined), queue.size + 1)
+    })
+    return self
+  })
+}
+
+const unexpectedEnd = (inbound: Inbound, address: Address, expected: number | undefined): Effect.Effect<never, UnexpectedEnd> =>
+  Effect.suspend(() =>
+    Effect.fail(new UnexpectedEnd({ operation: "read", address: address(), received: inbound.queue.size, expected }))
+  )
+
+/** What waits as one Chunk, as a Stream pulls it. */
+export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ReadError>> => {
+  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = Effect.withFiberRuntime((fiber) =>
+    inbound.queue.size === 0
+      ? wait(inbound, fiber as AnyFiber, all, Exit.succeed(Chunk.empty()))
+      : Exit.succeed(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
+  )
+  return Effect.flatMap(
+    Effect.mapError(all, Option.some),
+    (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)
+  )
+}
+
+/** Not as the Buffer that Node gives: `slice` of a Buffer is a view, of any other Uint8Array a copy. */
+const plain = (bytes: Uint8Array): Uint8Array =>
+  bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
