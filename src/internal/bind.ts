@@ -81,7 +81,7 @@ export const bind = (
       const { kind, message } = transport.classify(cause)
       // A peer that left before it was accepted is no news; a shortage is.
       const log = kind === "ResourceExhausted" ? Effect.logWarning : Effect.logDebug
-      Runtime.runFork(runtime)(log(`accept on ${address}: ${message}`))
+      Runtime.runFork(runtime)(log(`accept on ${bound?.address ?? address}: ${message}`))
     }
     let bound: Bound | undefined
     let onClosed = () => {}
