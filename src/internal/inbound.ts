@@ -70,7 +70,10 @@ export class Inbound extends Entry {
     }
     this.queue.push(chunk)
     if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
-    if (this.#readers.length > 0) this.#wakeReaders()
+    if (this.#readers.length === 0) return
+    this.#wakeReaders()
+    // Who still waits has got bytes, if not all he wants: his time runs anew.
+    if (this.#readers.length > 0) this.#deadlines?.arm(this)
   }
 
   end(): void {
