@@ -13,7 +13,9 @@ const timeout = 90_000
 
 describe.each(runs)("$name", ({ layer, options, properties }) => {
   it.for(properties)("$group: $name", { timeout }, async (property, { skip }) => {
-    const { detail, status } = await Effect.runPromise(provideOptions(check(property), options).pipe(Effect.provide(layer)))
+    const { detail, status } = await Effect.runPromise(
+      provideOptions(check(property), options).pipe(Effect.provide(layer))
+    )
     if (status === "unsupported") skip(`unsupported: ${detail}`)
     expect(status === "fail" ? detail : undefined).toBeUndefined()
   })

@@ -53,7 +53,11 @@ export interface Draft {
 }
 
 /** The properties of a group. `guard` is how long one may take before it counts as hanging; nothing else depends on time. */
-export const group = (name: string, drafts: ReadonlyArray<Draft>, guard = "20 seconds" as Duration.DurationInput): ReadonlyArray<Property> =>
+export const group = (
+  name: string,
+  drafts: ReadonlyArray<Draft>,
+  guard = "20 seconds" as Duration.DurationInput
+): ReadonlyArray<Property> =>
   drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs, run: watched(run, guard) }))
 
 const watched = (body: Draft["run"], guard: Duration.DurationInput): Property["run"] =>

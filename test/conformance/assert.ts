@@ -54,7 +54,9 @@ export const failsWith = <A, E, R>(
 ): Effect.Effect<E, PropertyFailure, R> =>
   Effect.flatMap(Effect.exit(effect), (exit) => {
     const wanted = tags.join(" or ")
-    if (Exit.isSuccess(exit)) return fail(`${what}: succeeded with ${show(exit.value)} instead of failing with ${wanted}`)
+    if (Exit.isSuccess(exit)) {
+      return fail(`${what}: succeeded with ${show(exit.value)} instead of failing with ${wanted}`)
+    }
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "None") return fail(`${what}: ${Cause.pretty(exit.cause)} instead of ${wanted}`, exit.cause)
     const error = failure.value

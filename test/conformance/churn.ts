@@ -98,9 +98,21 @@ const stampede: Draft["run"] = Effect.gen(function*() {
 export const churn = group("churn", [
   { name: "10,000 connects and closes leave no descriptor", source: "Go net TestDialerDualStackFDLeak", run: rounds },
   { name: "2,000 exchanges leave no descriptor", source: "Go net TestDialerDualStackFDLeak", run: exchanges },
-  { name: "a burst of 1,000 connections is served and leaves no descriptor", source: "fs2 SocketSuite, kyo-net connect storm", run: burst },
+  {
+    name: "a burst of 1,000 connections is served and leaves no descriptor",
+    source: "fs2 SocketSuite, kyo-net connect storm",
+    run: burst
+  },
   { name: "1,000 refused connects leave no descriptor", source: "kyo-net connect-refused storm", run: refusals },
-  { name: "1,000 interrupted connects leave no descriptor", source: "kyo-net interrupting at concurrency", run: interruptions },
-  { name: "200 listeners that close while clients dial leave no descriptor", source: "kyo-net listener open/close churn", run: listeners },
+  {
+    name: "1,000 interrupted connects leave no descriptor",
+    source: "kyo-net interrupting at concurrency",
+    run: interruptions
+  },
+  {
+    name: "200 listeners that close while clients dial leave no descriptor",
+    source: "kyo-net listener open/close churn",
+    run: listeners
+  },
   { name: "a listener survives a hundred clients that leave at once", source: "ranch stampede_SUITE", run: stampede }
 ], "1 minute")

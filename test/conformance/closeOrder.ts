@@ -34,7 +34,10 @@ const writesFail = (connection: Connection, ...tags: ReadonlyArray<string>) =>
 /** What `that` sees of what `act` has done to `this`, which had said hello. */
 const seesFirst = (that: Connection, act: Act) =>
   act === "resets"
-    ? Effect.zipRight(failsWith(drain(that), "reading from a peer that reset", "ConnectionReset"), writesFail(that, ...gone))
+    ? Effect.zipRight(
+      failsWith(drain(that), "reading from a peer that reset", "ConnectionReset"),
+      writesFail(that, ...gone)
+    )
     : Effect.flatMap(readAll(that), (bytes) => equal(text(bytes), "hello", "what came before the end of stream"))
 
 /** What the first to act sees of the second. */
@@ -63,14 +66,19 @@ const order = (side: Side, act: Act, second: Act): Draft["run"] =>
     yield* perform(first, act)
     yield* seesFirst(that, act)
     if (act === "shuts down") yield* that.write("goodbye")
-    if (act === "shuts down" && second === "resets") yield* equal(text(yield* first.readExactly(7)), "goodbye", "before the reset")
-    if (act === "closes") yield* writesFail(that, ...gone)
+    if (act === "shuts down" && second === "resets") {
+      yield* equal(text(yield* first.readExactly(7)), "goodbye", "before the reset")
+    }
+    if (act === "closes") {
+      yield* writesFail(that, ...gone)
+    }
     yield* perform(that, second)
     yield* seesSecond(first, act, second)
     yield* Effect.all([first.close, that.close, first.closed, that.closed], { concurrency: "unbounded" })
   })
 
-const needs = (...of: ReadonlyArray<Act>): ReadonlyArray<Capability> => of.includes("resets") ? ["reset", "resetVisible"] : []
+const needs = (...of: ReadonlyArray<Act>): ReadonlyArray<Capability> =>
+  of.includes("resets") ? ["reset", "resetVisible"] : []
 
 const orders: ReadonlyArray<Draft> = (["client", "server"] as const).flatMap((side) =>
   acts.flatMap((act) =>
@@ -165,10 +173,15 @@ export const closeOrder = group("close order", [
   },
   {
     name: "a reset is seen by every read after it, and keeps the figures",
-    source: "runtimes.md 0.13",
+    source: "Deno: an error is told once",
     needs: ["reset", "resetVisible"],
     run: dataBeforeReset
   },
   { name: "shutdown and close can be repeated", source: "Pekko TcpSpec", run: repeated },
-  { name: "reset can be repeated, and comes before any close", source: "Pekko TcpSpec", needs: ["reset"], run: resetTwice }
+  {
+    name: "reset can be repeated, and comes before any close",
+    source: "Pekko TcpSpec",
+    needs: ["reset"],
+    run: resetTwice
+  }
 ])

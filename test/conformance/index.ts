@@ -9,6 +9,7 @@ import type { AddressInput } from "../../src/SocketAddress.ts"
 import type { Capability } from "../../src/Transport.ts"
 import { churn } from "./churn.ts"
 import { closeOrder } from "./closeOrder.ts"
+import { deadlines } from "./deadlines.ts"
 import { liveness } from "./liveness.ts"
 import { nettest } from "./nettest.ts"
 import { options } from "./options.ts"
@@ -34,6 +35,7 @@ export const properties: ReadonlyArray<Property> = [
   ...teardown,
   ...ordering,
   ...liveness,
+  ...deadlines,
   ...server,
   ...options,
   ...churn

@@ -4,24 +4,39 @@
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import * as Scope from "effect/Scope"
-import * as TestClock from "effect/TestClock"
 import type { Connection } from "../../src/Connection.ts"
 import * as Net from "../../src/Net.ts"
 import { check, equal, failsWith, sameBytes } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
 import {
-  concat, drain, echo, Gauges, listen, pair, pattern, pause, readAll, readEach, resettablePair, serve, standstill, text, unbuffered,
-  underTestClock, writeIn, yieldAll
+  concat,
+  drain,
+  echo,
+  Gauges,
+  listen,
+  pair,
+  pattern,
+  pause,
+  readAll,
+  readEach,
+  resettablePair,
+  serve,
+  standstill,
+  text,
+  unbuffered,
+  writeIn,
+  yieldAll
 } from "./support.ts"
 
 const lateReply: Draft["run"] = Effect.gen(function*() {
   const reply = pattern(16 << 20)
   const { address } = yield* serve((connection) =>
-    drain(connection).pipe(Effect.zipRight(Effect.sleep("50 millis")), Effect.zipRight(writeIn(connection, reply, 1 << 20)))
+    drain(connection).pipe(
+      Effect.zipRight(Effect.sleep("50 millis")),
+      Effect.zipRight(writeIn(connection, reply, 1 << 20))
+    )
   )
   const client = yield* Net.connect(address)
   yield* client.write("request")
@@ -54,7 +69,10 @@ const writesSettle = (end: (client: Connection, server: Connection) => Effect.Ef
   Effect.gen(function*() {
     const ends = { closeTimeout: "50 millis", resettable: true } as const
     const { client, server } = yield* pair({ client: ends, server: ends })
-    const pending = yield* Effect.forEach(["first", "second", "third"], () => Effect.fork(client.write(new Uint8Array(unbuffered))))
+    const pending = yield* Effect.forEach(
+      ["first", "second", "third"],
+      () => Effect.fork(client.write(new Uint8Array(unbuffered)))
+    )
     yield* standstill(Effect.map(client.stats, ({ unsent }) => unsent))
     yield* end(client, server)
     const gone = ["ConnectionClosed", "ConnectionReset", "BrokenPipe"]
@@ -86,11 +104,16 @@ const boundedMemory: Draft["run"] = Effect.gen(function*() {
 })
 
 const largeExactRead: Draft["run"] = Effect.gen(function*() {
-  const { client, server } = yield* pair({ client: { readBuffer: 1, writeBuffer: 1 }, server: { readBuffer: 1024, writeBuffer: 1 } })
+  const { client, server } = yield* pair({
+    client: { readBuffer: 1, writeBuffer: 1 },
+    server: { readBuffer: 1024, writeBuffer: 1 }
+  })
   const sent = pattern(1 << 20)
   const [received] = yield* Effect.all([server.readExactly(sent.length), client.write(sent)], { concurrency: 2 })
   yield* sameBytes(received, sent, "a message larger than both buffers")
-  const [echoed] = yield* Effect.all([client.readExactly(sent.length), writeIn(server, sent, 10_007)], { concurrency: 2 })
+  const [echoed] = yield* Effect.all([client.readExactly(sent.length), writeIn(server, sent, 10_007)], {
+    concurrency: 2
+  })
   yield* sameBytes(echoed, sent, "and the way back")
 })
 
@@ -105,49 +128,6 @@ const unequalReaders: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* Fiber.join(large)).length, 100_000, "bytes of the large read")
 })
 
-const staleDeadline: Draft["run"] = Effect.gen(function*() {
-  const { client, server } = yield* pair({ client: { readTimeout: "10 seconds" } })
-  const given = yield* Effect.fork(client.read)
-  yield* yieldAll
-  yield* Fiber.interrupt(given)
-  yield* TestClock.adjust("11 seconds")
-  const reading = yield* Effect.fork(client.readExactly(2))
-  yield* yieldAll
-  yield* TestClock.adjust("9 seconds")
-  yield* server.write("ok")
-  yield* equal(text(yield* Fiber.join(reading)), "ok", "a read that waited 9 of 10 seconds, after one that was interrupted")
-}).pipe(underTestClock)
-
-const orphanDeadline: Draft["run"] = Effect.gen(function*() {
-  const scope = yield* Scope.make()
-  const listener = yield* Scope.extend(listen({ readTimeout: "10 seconds" }), scope)
-  yield* Net.connect(listener.address)
-  const server = yield* listener.accept
-  yield* Scope.close(scope, Exit.void)
-  const reading = yield* Effect.fork(server.read)
-  yield* yieldAll
-  yield* TestClock.adjust("10 seconds")
-  yield* failsWith(Fiber.join(reading), "a read of a connection whose listener is closed", "ReadTimeout")
-}).pipe(underTestClock)
-
-const drainingDeadline: Draft["run"] = Effect.gen(function*() {
-  const scope = yield* Scope.make()
-  const outcome = yield* Deferred.make<void, unknown>()
-  const started = yield* Deferred.make<void>()
-  const server = yield* serve(
-    (connection) =>
-      Effect.zipRight(Deferred.succeed(started, undefined), Deferred.complete(outcome, Effect.asVoid(connection.read))),
-    { readTimeout: "10 seconds", drainTimeout: "1 hour" }
-  ).pipe(Scope.extend(scope))
-  yield* Net.connect(server.address)
-  yield* Deferred.await(started)
-  const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-  yield* yieldAll
-  yield* TestClock.adjust("10 seconds")
-  yield* failsWith(Deferred.await(outcome), "a read in a server that drains", "ReadTimeout")
-  yield* Fiber.join(closing)
-}).pipe(underTestClock)
-
 const interruptedAccepts: Draft["run"] = Effect.gen(function*() {
   const listener = yield* listen()
   const client = Effect.scoped(Effect.flatMap(Net.connect(listener.address), readAll))
@@ -161,7 +141,10 @@ const interruptedAccepts: Draft["run"] = Effect.gen(function*() {
   yield* Effect.fork(Effect.forever(Effect.scoped(Effect.flatMap(listener.accept, (server) => server.write("served")))))
   const replies = yield* Fiber.join(clients)
   // Who was accepted before the interruption was closed by it; nobody was forgotten, or cut off in the middle.
-  yield* check(replies.every((reply) => reply.length === 0 || text(reply) === "served"), "a client got a part of its reply")
+  yield* check(
+    replies.every((reply) => reply.length === 0 || text(reply) === "served"),
+    "a client got a part of its reply"
+  )
 })
 
 const manyAccepts: Draft["run"] = Effect.gen(function*() {
@@ -174,9 +157,13 @@ const manyAccepts: Draft["run"] = Effect.gen(function*() {
 
 const isolation: Draft["run"] = Effect.gen(function*() {
   const { address } = yield* serve(echo, { drainTimeout: "50 millis", closeTimeout: "50 millis" })
-  const broken = Effect.scoped(Effect.flatMap(Net.connect(address), (client) => Effect.zipRight(client.write("x"), Effect.fail("broken"))))
-  const stalled = Effect.flatMap(Net.connect(address, { closeTimeout: "50 millis" }), (client) =>
-    Effect.forkScoped(Effect.forever(client.write(new Uint8Array(65536)))))
+  const broken = Effect.scoped(
+    Effect.flatMap(Net.connect(address), (client) => Effect.zipRight(client.write("x"), Effect.fail("broken")))
+  )
+  const stalled = Effect.flatMap(
+    Net.connect(address, { closeTimeout: "50 millis" }),
+    (client) => Effect.forkScoped(Effect.forever(client.write(new Uint8Array(65536))))
+  )
   const healthy = (n: number) =>
     Effect.scoped(Effect.gen(function*() {
       const client = yield* Net.connect(address)
@@ -195,17 +182,24 @@ const isolation: Draft["run"] = Effect.gen(function*() {
 const manySmall: Draft["run"] = Effect.gen(function*() {
   const { client, server } = yield* pair()
   const sent = pattern(4 << 20)
-  const [received] = yield* Effect.all([readAll(server), Effect.zipRight(writeIn(client, sent, 64), client.shutdown)], { concurrency: 2 })
+  const [received] = yield* Effect.all([readAll(server), Effect.zipRight(writeIn(client, sent, 64), client.shutdown)], {
+    concurrency: 2
+  })
   yield* sameBytes(received, sent, "65,536 messages of 64 bytes")
 })
 
 const relayed: Draft["run"] = Effect.gen(function*() {
   const reply = pattern(5 << 20)
   const behind = yield* serve((connection) =>
-    Effect.flatMap(readAll(connection), (request) => connection.writeAll([request, reply])))
+    Effect.flatMap(readAll(connection), (request) => connection.writeAll([request, reply]))
+  )
   const counts = yield* Deferred.make<{ readonly forward: number; readonly backward: number }>()
   const front = yield* serve((inner) =>
-    Effect.flatMap(Net.connect(behind.address), (outer) => Effect.flatMap(Net.relay(inner, outer), (copied) => Deferred.succeed(counts, copied))))
+    Effect.flatMap(
+      Net.connect(behind.address),
+      (outer) => Effect.flatMap(Net.relay(inner, outer), (copied) => Deferred.succeed(counts, copied))
+    )
+  )
   const client = yield* Net.connect(front.address)
   yield* client.write("request")
   yield* client.shutdown
@@ -229,21 +223,41 @@ const relayFails: Draft["run"] = Effect.gen(function*() {
 })
 
 export const liveness = group("liveness", [
-  { name: "a large reply long after the half-close arrives whole", source: "E5, runtimes.md 0.6", run: lateReply },
+  { name: "a large reply long after the half-close arrives whole", source: "@effect/platform E5", run: lateReply },
   { name: "reads interrupted around the arrival of bytes lose none", source: "fs2 #2709", run: interruptedReads },
-  { name: "pending and later writes settle after close", source: "E4", run: writesSettle((client) => client.close) },
-  { name: "pending and later writes settle after reset", source: "E4", needs: ["reset"], run: writesSettle((client) => client.reset) },
-  { name: "pending and later writes settle after a reset by the peer", source: "E4", needs: ["reset"], run: writesSettle((_, server) => server.reset) },
-  { name: "a slow reader bounds the sender and memory", source: "E1, runtimes.md 0.17", run: boundedMemory },
-  { name: "messages larger than all buffers go through", source: "kyo-net large payload through bounded channels", run: largeExactRead },
-  { name: "readers that want different amounts are all served", source: "design 5.2", run: unequalReaders },
-  { name: "an interrupted read takes its time limit with it", source: "thousand_island read timeout", run: staleDeadline },
-  { name: "time limits hold after the listener is closed", source: "design 5.5", run: orphanDeadline },
-  { name: "time limits hold while a server drains", source: "design 5.5", run: drainingDeadline },
-  { name: "interrupted accepts lose no connection", source: "design 5.1", run: interruptedAccepts },
+  { name: "pending and later writes settle after close", source: "@effect/platform E4", run: writesSettle((client) => client.close) },
+  {
+    name: "pending and later writes settle after reset",
+    source: "@effect/platform E4",
+    needs: ["reset"],
+    run: writesSettle((client) => client.reset)
+  },
+  {
+    name: "pending and later writes settle after a reset by the peer",
+    source: "@effect/platform E4",
+    needs: ["reset"],
+    run: writesSettle((_, server) => server.reset)
+  },
+  { name: "a slow reader bounds the sender and memory", source: "@effect/platform E1", run: boundedMemory },
+  {
+    name: "messages larger than all buffers go through",
+    source: "kyo-net large payload through bounded channels",
+    run: largeExactRead
+  },
+  { name: "readers that want different amounts are all served", source: "promise: pulled reads", run: unequalReaders },
+  { name: "interrupted accepts lose no connection", source: "promise: scoped", run: interruptedAccepts },
   { name: "ten accepts that wait each get a connection of their own", source: "fs2 SocketSuite", run: manyAccepts },
-  { name: "broken and stalled connections do not touch healthy ones", source: "kyo-net healthy connections isolated", run: isolation },
+  {
+    name: "broken and stalled connections do not touch healthy ones",
+    source: "kyo-net healthy connections isolated",
+    run: isolation
+  },
   { name: "65,536 small messages pass without a deep stack", source: "kyo-net multi-MB stream", run: manySmall },
-  { name: "a relay passes the half-close on and copies both ways", source: "design 4 relay", run: relayed },
-  { name: "a relay ends when one side is reset, and leaves the other open", source: "design 4 relay", needs: ["reset", "resetVisible"], run: relayFails }
+  { name: "a relay passes the half-close on and copies both ways", source: "promise: half-close", run: relayed },
+  {
+    name: "a relay ends when one side is reset, and leaves the other open",
+    source: "promise: half-close",
+    needs: ["reset", "resetVisible"],
+    run: relayFails
+  }
 ])

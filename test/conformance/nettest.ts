@@ -11,7 +11,20 @@ import * as TestClock from "effect/TestClock"
 import type { Connection } from "../../src/Connection.ts"
 import { check, equal, fail, failsWith, sameBytes, wasInterrupted } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
-import { concat, drain, pair, pattern, readAll, readEach, standstill, text, unbuffered, underTestClock, writeIn, yieldAll } from "./support.ts"
+import {
+  concat,
+  drain,
+  pair,
+  pattern,
+  readAll,
+  readEach,
+  standstill,
+  text,
+  unbuffered,
+  underTestClock,
+  writeIn,
+  yieldAll
+} from "./support.ts"
 
 const roundTrip = (a: Connection, b: Connection) =>
   Effect.gen(function*() {
@@ -88,7 +101,8 @@ const racyWrite: Draft["run"] = Effect.gen(function*() {
       Effect.timeoutOption("1 millis")
     )
   }
-  const writer = (n: number) => Effect.forEach(Array.from({ length: 100 }, (_, i) => i), (i) => write(n, i), { discard: true })
+  const writer = (n: number) =>
+    Effect.forEach(Array.from({ length: 100 }, (_, i) => i), (i) => write(n, i), { discard: true })
   const reader = yield* Effect.fork(Effect.delay(readAll(server), "20 millis"))
   yield* Effect.forEach(Array.from({ length: 10 }, (_, n) => n), writer, { concurrency: "unbounded", discard: true })
   yield* client.shutdown
@@ -209,9 +223,17 @@ export const nettest = group("nettest", [
   { name: "ten writers interrupted all the time cut and mix no message", source: go("RacyWrite"), run: racyWrite },
   { name: "a read that timed out leaves reading and writing usable", source: go("ReadTimeout"), run: readTimeout },
   { name: "a write that timed out leaves reading usable", source: go("WriteTimeout"), run: writeTimeout },
-  { name: "interrupted before they begin, a read takes and a write sends nothing", source: go("PastTimeout"), run: pastTimeout },
+  {
+    name: "interrupted before they begin, a read takes and a write sends nothing",
+    source: go("PastTimeout"),
+    run: pastTimeout
+  },
   { name: "a blocked read and blocked writes can be interrupted", source: go("PresentTimeout"), run: presentTimeout },
-  { name: "after both directions timed out they can be brought in step again", source: go("FutureTimeout"), run: futureTimeout },
+  {
+    name: "after both directions timed out they can be brought in step again",
+    source: go("FutureTimeout"),
+    run: futureTimeout
+  },
   { name: "close ends a pending read and a pending write", source: go("CloseTimeout"), run: closeTimeout },
   { name: "all methods at once do no harm", source: go("ConcurrentMethods"), run: concurrentMethods }
 ])

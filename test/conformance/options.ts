@@ -46,7 +46,11 @@ const overIpv6: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
 
 const dualStack: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
   const { server } = yield* ends("::", "127.0.0.1")
-  yield* equal(String(SocketAddress.unmap(server.remoteAddress)).split(":")[0], "127.0.0.1", "an IPv4 client of a listener on ::")
+  yield* equal(
+    String(SocketAddress.unmap(server.remoteAddress)).split(":")[0],
+    "127.0.0.1",
+    "an IPv4 client of a listener on ::"
+  )
 }))
 
 const ipv6Only: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
@@ -91,7 +95,8 @@ const bound: Draft["run"] = Effect.gen(function*() {
 const settings = (options: Net.SocketOptions): Draft["run"] =>
   Effect.gen(function*() {
     const { client, server } = yield* pair({ client: options, server: options })
-    yield* Effect.forEach([true, false], (enabled) => Effect.zipRight(client.setNoDelay(enabled), server.setNoDelay(enabled)))
+    yield* Effect.forEach([true, false], (enabled) =>
+      Effect.zipRight(client.setNoDelay(enabled), server.setNoDelay(enabled)))
     yield* client.write("hello")
     yield* equal(text(yield* server.readExactly(5)), "hello", "what came")
     yield* client.close
@@ -147,8 +152,16 @@ const refusedEarly: Draft["run"] = Effect.gen(function*() {
   let asked = 0
   const untouched = { ...transport, connect: () => (asked++, () => {}), listen: () => (asked++, () => {}) }
   for (const [option, attempt] of wrong) {
-    const error = yield* failsWith(Effect.provideService(attempt, Network, untouched), `a wrong ${option}`, "InvalidOption")
-    yield* equal(error instanceof InvalidOption ? error.option : undefined, option, `the option that ${error.message} names`)
+    const error = yield* failsWith(
+      Effect.provideService(attempt, Network, untouched),
+      `a wrong ${option}`,
+      "InvalidOption"
+    )
+    yield* equal(
+      error instanceof InvalidOption ? error.option : undefined,
+      option,
+      `the option that ${error.message} names`
+    )
     yield* equal(asked, 0, `requests to the transport before the ${option} was checked`)
   }
 })
@@ -156,23 +169,34 @@ const refusedEarly: Draft["run"] = Effect.gen(function*() {
 const badCounts: Draft["run"] = Effect.gen(function*() {
   const { client } = yield* pair()
   const wrongly = (use: Effect.Effect<unknown, unknown>) => Effect.flip(Effect.sandbox(use)).pipe(Effect.map(String))
-  for (const n of [-1, 1.5, Number.NaN]) yield* check((yield* wrongly(client.readExactly(n))).includes("not a number of bytes"), `readExactly(${n})`)
+  for (const n of [-1, 1.5, Number.NaN]) {
+    yield* check((yield* wrongly(client.readExactly(n))).includes("not a number of bytes"), `readExactly(${n})`)
+  }
   yield* check((yield* wrongly(client.readUntil(""))).includes("at least one byte"), "readUntil without a delimiter")
 })
 
 export const options = group("options", [
   { name: "both ends agree on their addresses", source: "fs2 SocketSuite addresses match", run: agree },
   { name: "IPv6 loopback works and is written in brackets", source: "RFC 5952", run: overIpv6 },
-  { name: "a listener on :: serves IPv4 clients", source: "runtimes.md 3", run: dualStack },
-  { name: "ipv6Only leaves the port to IPv4", source: "runtimes.md 3", needs: ["ipv6Only"], run: ipv6Only },
-  { name: "a name is looked up", source: "runtimes.md 7", run: byName },
+  { name: "a listener on :: serves IPv4 clients", source: "RFC 3493 5.3", run: dualStack },
+  { name: "ipv6Only leaves the port to IPv4", source: "RFC 3493 5.3", needs: ["ipv6Only"], run: ipv6Only },
+  { name: "a name is looked up", source: "getaddrinfo(3)", run: byName },
   { name: "a port is taken once, and free after", source: "fs2 SocketSuite errors", run: inUse },
-  { name: "reusePort shares a port", source: "runtimes.md 3", needs: ["reusePort"], run: shared },
-  { name: "a client is bound where it asked", source: "runtimes.md 4", needs: ["localAddress"], run: bound },
-  { name: "noDelay can be switched, also too late", source: "fs2 SocketSuite options", run: settings({ noDelay: false }) },
-  { name: "keepAlive with the system's delay", source: "runtimes.md 4", run: settings({ keepAlive: true }) },
-  { name: "keepAlive with a delay of its own", source: "runtimes.md 4", needs: ["keepAliveDelay"], run: settings({ keepAlive: "1 minute" }) },
-  { name: "a reset is seen as a reset", source: "runtimes.md 0.2, 0.4", needs: ["reset", "resetVisible"], run: resets },
-  { name: "wrong options are named before the transport is asked", source: "design 6", run: refusedEarly },
-  { name: "wrong counts of bytes are named", source: "design 6", run: badCounts }
+  { name: "reusePort shares a port", source: "socket(7) SO_REUSEPORT", needs: ["reusePort"], run: shared },
+  { name: "a client is bound where it asked", source: "bind(2)", needs: ["localAddress"], run: bound },
+  {
+    name: "noDelay can be switched, also too late",
+    source: "fs2 SocketSuite options",
+    run: settings({ noDelay: false })
+  },
+  { name: "keepAlive with the system's delay", source: "RFC 1122 4.2.3.6", run: settings({ keepAlive: true }) },
+  {
+    name: "keepAlive with a delay of its own",
+    source: "tcp(7) TCP_KEEPIDLE",
+    needs: ["keepAliveDelay"],
+    run: settings({ keepAlive: "1 minute" })
+  },
+  { name: "a reset is seen as a reset", source: "libuv/libuv#4997, and Deno has no linger", needs: ["reset", "resetVisible"], run: resets },
+  { name: "wrong options are named before the transport is asked", source: "promise: typed errors", run: refusedEarly },
+  { name: "wrong counts of bytes are named", source: "promise: typed errors", run: badCounts }
 ])

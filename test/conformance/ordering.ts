@@ -40,20 +40,31 @@ const readRecords = (connection: Connection) =>
 const sizes = [0, 1, 100, 1500, 65536, 3, 262144, 70000, 5, 300_001]
 const sizeOf = (writer: number, i: number) => sizes[(writer * 7 + i) % sizes.length]!
 
-const writersMix = (write: (connection: Connection, message: Uint8Array) => Effect.Effect<void, unknown>): Draft["run"] =>
+const writersMix = (
+  write: (connection: Connection, message: Uint8Array) => Effect.Effect<void, unknown>
+): Draft["run"] =>
   Effect.gen(function*() {
     const { client, server } = yield* pair()
     const writer = (n: number) =>
-      Effect.forEach(Array.from({ length: 10 }, (_, i) => i), (i) => write(client, record(n, i, sizeOf(n, i))), { discard: true })
-    const writers = Effect.forEach(Array.from({ length: 30 }, (_, n) => n), writer, { concurrency: "unbounded", discard: true })
-    const [count] = yield* Effect.all([readRecords(server), Effect.zipRight(writers, client.shutdown)], { concurrency: 2 })
+      Effect.forEach(Array.from({ length: 10 }, (_, i) => i), (i) => write(client, record(n, i, sizeOf(n, i))), {
+        discard: true
+      })
+    const writers = Effect.forEach(Array.from({ length: 30 }, (_, n) => n), writer, {
+      concurrency: "unbounded",
+      discard: true
+    })
+    const [count] = yield* Effect.all([readRecords(server), Effect.zipRight(writers, client.shutdown)], {
+      concurrency: 2
+    })
     yield* equal(count, 300, "messages")
   })
 
 /** As many chunks as writeAll may be given, cut where nothing fits. */
 const inChunks = (connection: Connection, message: Uint8Array) => {
   const chunks: Array<Uint8Array> = []
-  for (let at = 0, size = 1; at < message.length; at += size, size = (size * 3) % 40_009) chunks.push(message.subarray(at, at + size))
+  for (let at = 0, size = 1; at < message.length; at += size, size = (size * 3) % 40_009) {
+    chunks.push(message.subarray(at, at + size))
+  }
   return connection.writeAll(chunks)
 }
 
@@ -79,13 +90,19 @@ const shutdownAfterWrites: Draft["run"] = Effect.gen(function*() {
       yield* client.shutdown
     })
   ], { concurrency: 2 })
-  yield* sameBytes(received, concat([small, large, new TextEncoder().encode("end")]), "what was accepted before the shutdown")
+  yield* sameBytes(
+    received,
+    concat([small, large, new TextEncoder().encode("end")]),
+    "what was accepted before the shutdown"
+  )
 })
 
 /** Sizes that fit nothing: 0, 1, 2, 5, 14, ... */
 const oddSizes = (total: number): ReadonlyArray<number> => {
   const all: Array<number> = [0]
-  for (let left = total, size = 1; left > 0; left -= size, size = Math.min(left, (size * 3 - 1) % 100_003 || 1)) all.push(size)
+  for (let left = total, size = 1; left > 0; left -= size, size = Math.min(left, (size * 3 - 1) % 100_003 || 1)) {
+    all.push(size)
+  }
   return all
 }
 
@@ -93,7 +110,10 @@ const exactSizes: Draft["run"] = Effect.gen(function*() {
   const { client, server } = yield* pair()
   const sent = pattern(2 << 20)
   const [received] = yield* Effect.all([
-    Effect.forEach(oddSizes(sent.length), (size) => Effect.tap(server.readExactly(size), (bytes) => equal(bytes.length, size, "size"))),
+    Effect.forEach(
+      oddSizes(sent.length),
+      (size) => Effect.tap(server.readExactly(size), (bytes) => equal(bytes.length, size, "size"))
+    ),
     Effect.zipRight(writeIn(client, sent, 1009), client.shutdown)
   ], { concurrency: 2 })
   yield* sameBytes(concat(received), sent, "what was read by size")
@@ -128,10 +148,19 @@ const plainBytes: Draft["run"] = Effect.gen(function*() {
 
 const delimited: Draft["run"] = Effect.gen(function*() {
   const { client, server } = yield* pair()
-  const writing = Effect.forEach("one\r\ntwo\r\r\n\r\nthree", (letter) => Effect.zipRight(client.write(letter), Effect.yieldNow()))
+  const writing = Effect.forEach(
+    "one\r\ntwo\r\r\n\r\nthree",
+    (letter) => Effect.zipRight(client.write(letter), Effect.yieldNow())
+  )
   const line = Effect.map(server.readUntil("\r\n"), text)
-  const [lines] = yield* Effect.all([Effect.all([line, line, line]), Effect.zipRight(writing, client.shutdown)], { concurrency: 2 })
-  yield* equal(JSON.stringify(lines), JSON.stringify(["one\r\n", "two\r\r\n", "\r\n"]), "lines that came letter by letter")
+  const [lines] = yield* Effect.all([Effect.all([line, line, line]), Effect.zipRight(writing, client.shutdown)], {
+    concurrency: 2
+  })
+  yield* equal(
+    JSON.stringify(lines),
+    JSON.stringify(["one\r\n", "two\r\r\n", "\r\n"]),
+    "lines that came letter by letter"
+  )
   const error = yield* failsWith(line, "the line that has no end", "UnexpectedEnd")
   yield* check(error._tag === "UnexpectedEnd" && error.received === 5, "the error does not say that 5 bytes came")
   yield* equal(text(yield* readAll(server)), "three", "what was left")
@@ -141,11 +170,18 @@ const limits: Draft["run"] = Effect.gen(function*() {
   const { client, server } = yield* pair()
   yield* client.write("123456789\n")
   yield* failsWith(server.readUntil("\n", { maxLength: 9 }), "a line of 10 bytes with a limit of 9", "MessageTooLarge")
-  yield* equal(text(yield* server.readUntil("\n", { maxLength: 10 })), "123456789\n", "the same line with a limit of 10")
+  yield* equal(
+    text(yield* server.readUntil("\n", { maxLength: 10 })),
+    "123456789\n",
+    "the same line with a limit of 10"
+  )
   yield* client.write("abc")
   yield* client.shutdown
   const error = yield* failsWith(server.readExactly(4), "four bytes of three", "UnexpectedEnd")
-  yield* check(error._tag === "UnexpectedEnd" && error.received === 3 && error.expected === 4, "the error does not say 3 of 4")
+  yield* check(
+    error._tag === "UnexpectedEnd" && error.received === 3 && error.expected === 4,
+    "the error does not say 3 of 4"
+  )
   yield* equal(text(yield* server.readExactly(3)), "abc", "the three")
   yield* equal((yield* server.readExactly(0)).length, 0, "nothing, at the end of stream")
 })
@@ -164,7 +200,9 @@ const pushedBack: Draft["run"] = Effect.gen(function*() {
 })
 
 const views: Draft["run"] = Effect.gen(function*() {
-  const { address } = yield* serve((connection) => Effect.zipRight(Stream.run(connection.stream, connection.sink), connection.shutdown))
+  const { address } = yield* serve((connection) =>
+    Effect.zipRight(Stream.run(connection.stream, connection.sink), connection.shutdown)
+  )
   const client = yield* Net.connect(address)
   const sent = pattern(3 << 20)
   const parts = Stream.fromIterable(Array.from({ length: 48 }, (_, i) => sent.subarray(i * 65536, (i + 1) * 65536)))
@@ -184,7 +222,11 @@ const emptyMessages: Draft["run"] = Effect.gen(function*() {
   yield* equal(Option.map(yield* server.read, text), Option.some("x"), "the first read")
   yield* client.write(new Uint8Array(0))
   yield* client.shutdown
-  yield* equal(yield* Effect.replicateEffect(server.read, 3).pipe(Effect.map((all) => all.every(Option.isNone))), true, "only the end follows")
+  yield* equal(
+    yield* Effect.replicateEffect(server.read, 3).pipe(Effect.map((all) => all.every(Option.isNone))),
+    true,
+    "only the end follows"
+  )
 })
 
 const ownReplies: Draft["run"] = Effect.gen(function*() {
@@ -193,7 +235,10 @@ const ownReplies: Draft["run"] = Effect.gen(function*() {
     Effect.scoped(Effect.gen(function*() {
       const connection = yield* Net.connect(address)
       const sent = pattern(20_000 + n, n + 1)
-      const [received] = yield* Effect.all([readAll(connection), Effect.zipRight(writeIn(connection, sent, 4099), connection.shutdown)], {
+      const [received] = yield* Effect.all([
+        readAll(connection),
+        Effect.zipRight(writeIn(connection, sent, 4099), connection.shutdown)
+      ], {
         concurrency: 2
       })
       yield* sameBytes(received, sent, `the echo of client ${n}`)
@@ -216,18 +261,30 @@ const bothWays: Draft["run"] = Effect.gen(function*() {
 })
 
 export const ordering = group("ordering", [
-  { name: "concurrent messages of all sizes arrive whole, each writer's in order", source: "fs2 #1781, kyo-net multi-write-ordering", run: writersMix((connection, message) => connection.write(message)) },
+  {
+    name: "concurrent messages of all sizes arrive whole, each writer's in order",
+    source: "fs2 #1781, kyo-net multi-write-ordering",
+    run: writersMix((connection, message) => connection.write(message))
+  },
   { name: "a message of many chunks is one message", source: "netty gathering writes", run: writersMix(inChunks) },
-  { name: "5,000 messages written without waiting arrive in order", source: "E2", run: oneTurn },
-  { name: "nothing that was accepted before a shutdown is lost", source: "runtimes.md 0.6", run: shutdownAfterWrites },
+  { name: "5,000 messages written without waiting arrive in order", source: "@effect/platform E2", run: oneTurn },
+  { name: "nothing that was accepted before a shutdown is lost", source: "Bun: end() drops unsent bytes", run: shutdownAfterWrites },
   { name: "exact reads of any size give the same bytes", source: "fs2 SocketSuite readN", run: exactSizes },
   { name: "chunks are the reader's own", source: "Go nettest RacyRead", run: keptChunks },
   { name: "chunks are plain Uint8Arrays, whatever the runtime has", source: "WinterTC sockets", run: plainBytes },
   { name: "a delimiter is found wherever the stream is cut", source: "Pekko FramingSpec", run: delimited },
   { name: "a read that asks for too much leaves the bytes", source: "fs2 readN short of the end", run: limits },
-  { name: "bytes that are put back come first", source: "design 5.2", run: pushedBack },
+  { name: "bytes that are put back come first", source: "promise: pulled reads", run: pushedBack },
   { name: "stream and sink carry the same bytes", source: "fs2 SocketSuite echo", run: views },
-  { name: "an empty message is neither data nor the end", source: "kyo-net eof-distinguished-from-zero-length", run: emptyMessages },
+  {
+    name: "an empty message is neither data nor the end",
+    source: "kyo-net eof-distinguished-from-zero-length",
+    run: emptyMessages
+  },
   { name: "each of 50 clients gets back what it sent", source: "fs2 SocketSuite echo requests", run: ownReplies },
-  { name: "both directions carry 16 MiB at the same time", source: "kyo-net backpressure-does-not-deadlock-inbound", run: bothWays }
+  {
+    name: "both directions carry 16 MiB at the same time",
+    source: "kyo-net backpressure-does-not-deadlock-inbound",
+    run: bothWays
+  }
 ])

@@ -45,10 +45,11 @@ const idle = (server: Server.Running) =>
 const survives = (wrong: (connection: Connection) => Effect.Effect<unknown, unknown>): Draft["run"] =>
   Effect.gen(function*() {
     const server = yield* serve((connection) =>
-      Effect.flatMap(connection.readExactly(4), (bytes) =>
-        text(bytes) === "good"
-          ? Effect.zipRight(connection.unread(bytes), echo(connection))
-          : wrong(connection))
+      Effect.flatMap(
+        connection.readExactly(4),
+        (bytes) =>
+          text(bytes) === "good" ? Effect.zipRight(connection.unread(bytes), echo(connection)) : wrong(connection)
+      )
     )
     const bad = Effect.scoped(Effect.gen(function*() {
       const client = yield* Net.connect(server.address)
@@ -68,8 +69,10 @@ const throws = () => {
 const neverReads: Draft["run"] = Effect.gen(function*() {
   const scope = yield* Scope.make()
   const server = yield* serve(() => Effect.never, { drainTimeout: "50 millis" }).pipe(Scope.extend(scope))
-  const flood = Effect.flatMap(Net.connect(server.address, { closeTimeout: "50 millis" }), (client) =>
-    Effect.as(Effect.forkScoped(Effect.ignore(Effect.forever(client.write(new Uint8Array(65536))))), client))
+  const flood = Effect.flatMap(
+    Net.connect(server.address, { closeTimeout: "50 millis" }),
+    (client) => Effect.as(Effect.forkScoped(Effect.ignore(Effect.forever(client.write(new Uint8Array(65536))))), client)
+  )
   const clients = yield* Effect.replicateEffect(flood, 5)
   yield* standstill(Effect.map(server.status, ({ active }) => active))
   yield* clients[0]!.close
@@ -95,7 +98,9 @@ const limited: Draft["run"] = Effect.gen(function*() {
 
 const goneWhileWaiting: Draft["run"] = Effect.gen(function*() {
   const gate = yield* Deferred.make<void>()
-  const server = yield* serve((connection) => Effect.zipRight(Deferred.await(gate), echo(connection)), { concurrency: 1 })
+  const server = yield* serve((connection) => Effect.zipRight(Deferred.await(gate), echo(connection)), {
+    concurrency: 1
+  })
   const first = yield* Effect.fork(answers(server.address))
   const impatient = Effect.scoped(Net.connect(server.address))
   yield* Effect.replicateEffect(impatient, 5)
@@ -200,18 +205,46 @@ const figures: Draft["run"] = Effect.gen(function*() {
 })
 
 export const server = group("server", [
-  { name: "handlers that fail harm nobody", source: "thousand_island, design 5.1", run: survives(() => Effect.fail("failed")) },
-  { name: "handlers that die harm nobody", source: "kyo-net handler that throws does not wedge accept", run: survives(() => Effect.die("died")) },
-  { name: "handlers that throw harm nobody", source: "kyo-net handler that throws does not wedge accept", run: survives(throws) },
-  { name: "handlers that interrupt themselves harm nobody", source: "design 5.1", run: survives(() => Effect.interrupt) },
-  { name: "handlers that close the connection themselves harm nobody", source: "design 5.1", run: survives((connection) => connection.close) },
-  { name: "handlers that never read leak nothing", source: "E6", run: neverReads },
-  { name: "at most so many handlers run at once, and all clients are served", source: "ranch acceptor_SUITE", run: limited },
-  { name: "clients that left while they waited are passed over", source: "ranch acceptor_SUITE", run: goneWhileWaiting },
+  {
+    name: "handlers that fail harm nobody",
+    source: "thousand_island",
+    run: survives(() => Effect.fail("failed"))
+  },
+  {
+    name: "handlers that die harm nobody",
+    source: "kyo-net handler that throws does not wedge accept",
+    run: survives(() => Effect.die("died"))
+  },
+  {
+    name: "handlers that throw harm nobody",
+    source: "kyo-net handler that throws does not wedge accept",
+    run: survives(throws)
+  },
+  {
+    name: "handlers that interrupt themselves harm nobody",
+    source: "promise: scoped",
+    run: survives(() => Effect.interrupt)
+  },
+  {
+    name: "handlers that close the connection themselves harm nobody",
+    source: "promise: scoped",
+    run: survives((connection) => connection.close)
+  },
+  { name: "handlers that never read leak nothing", source: "@effect/platform E6", run: neverReads },
+  {
+    name: "at most so many handlers run at once, and all clients are served",
+    source: "ranch acceptor_SUITE",
+    run: limited
+  },
+  {
+    name: "clients that left while they waited are passed over",
+    source: "ranch acceptor_SUITE",
+    run: goneWhileWaiting
+  },
   { name: "a drain takes nobody new and lets handlers finish", source: "thousand_island drain", run: drains },
   { name: "a drain cuts off what does not finish in time", source: "ranch shutdown_SUITE", run: cutsOff },
   { name: "a handler's finalizers may still write", source: "thousand_island drain: say goodbye", run: goodbye },
-  { name: "a server runs as long as its layer", source: "design 7", run: asLayer },
-  { name: "a server runs until it is interrupted", source: "design 7", run: asEffect },
+  { name: "a server runs as long as its layer", source: "promise: servers", run: asLayer },
+  { name: "a server runs until it is interrupted", source: "promise: servers", run: asEffect },
   { name: "the status tells what is going on", source: "ranch get_status", run: figures }
 ])

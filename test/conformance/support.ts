@@ -50,8 +50,10 @@ export const serve = <E, R>(
   handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
   options?: Partial<Server.ServerOptions<E, R>>
 ): Effect.Effect<Server.Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.flatMap(freeAddress, (address) =>
-    Server.serve(Server.make({ listen: address, handler, drainTimeout: "1 second", ...options })))
+  Effect.flatMap(
+    freeAddress,
+    (address) => Server.serve(Server.make({ listen: address, handler, drainTimeout: "1 second", ...options }))
+  )
 
 export interface Pair {
   readonly listener: Net.Listener
@@ -136,8 +138,10 @@ export const writeIn = (connection: Connection, bytes: Uint8Array, size: number)
 
 /** Sends everything back, and the end of stream too. */
 export const echo = (connection: Connection): Effect.Effect<void, ReadError | WriteError> => {
-  const loop: Effect.Effect<void, ReadError | WriteError> = Effect.flatMap(connection.read, (chunk) =>
-    Option.isNone(chunk) ? connection.shutdown : Effect.zipRight(connection.write(chunk.value), loop))
+  const loop: Effect.Effect<void, ReadError | WriteError> = Effect.flatMap(
+    connection.read,
+    (chunk) => Option.isNone(chunk) ? connection.shutdown : Effect.zipRight(connection.write(chunk.value), loop)
+  )
   return loop
 }
 

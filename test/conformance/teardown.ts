@@ -12,7 +12,21 @@ import * as Stream from "effect/Stream"
 import * as Net from "../../src/Net.ts"
 import { equal, fail, failsWith, sameBytes, wasInterrupted } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
-import { drain, echo, listen, pair, pattern, pause, readAll, serve, standstill, text, unbuffered, writeIn, yieldAll } from "./support.ts"
+import {
+  drain,
+  echo,
+  listen,
+  pair,
+  pattern,
+  pause,
+  readAll,
+  serve,
+  standstill,
+  text,
+  unbuffered,
+  writeIn,
+  yieldAll
+} from "./support.ts"
 
 const racingCloses: Draft["run"] = Effect.gen(function*() {
   const { client, server } = yield* pair()
@@ -97,7 +111,12 @@ const outlivesListener: Draft["run"] = Effect.gen(function*() {
   const client = yield* Net.connect(listener.address)
   const server = yield* listener.accept
   yield* Scope.close(scope, Exit.void)
-  yield* failsWith(Net.connect(listener.address), "connecting to a closed listener", "ConnectionRefused", "PathNotFound")
+  yield* failsWith(
+    Net.connect(listener.address),
+    "connecting to a closed listener",
+    "ConnectionRefused",
+    "PathNotFound"
+  )
   yield* client.write("still here")
   yield* equal(text(yield* server.readExactly(10)), "still here", "what came after the listener was closed")
   yield* server.close
@@ -200,18 +219,46 @@ const kyo = (name: string) => `kyo-net ${name}`
 
 export const teardown = group("teardown", [
   { name: "close happens once under 100 racing closes", source: kyo("teardown-runs-exactly-once"), run: racingCloses },
-  { name: "queued writes are flushed before the descriptor closes", source: kyo("queued-outbound-flushed-before-fd-close"), run: flushedFirst },
-  { name: "undrained reads do not block the close, even of a peer that floods", source: kyo("undrained-inbound-does-not-block-fd-close"), run: floodedClose },
-  { name: "a reply arrives whole though nothing of the request was read", source: "RFC 2525 2.17", run: replyToUnread(false) },
-  { name: "a reply arrives whole though the request was read in part", source: "RFC 2525 2.17", run: replyToUnread(true) },
-  { name: "writes go through after the peer's end of stream", source: kyo("write-after-peerfin"), run: writeAfterPeersEnd },
+  {
+    name: "queued writes are flushed before the descriptor closes",
+    source: kyo("queued-outbound-flushed-before-fd-close"),
+    run: flushedFirst
+  },
+  {
+    name: "undrained reads do not block the close, even of a peer that floods",
+    source: kyo("undrained-inbound-does-not-block-fd-close"),
+    run: floodedClose
+  },
+  {
+    name: "a reply arrives whole though nothing of the request was read",
+    source: "RFC 2525 2.17",
+    run: replyToUnread(false)
+  },
+  {
+    name: "a reply arrives whole though the request was read in part",
+    source: "RFC 2525 2.17",
+    run: replyToUnread(true)
+  },
+  {
+    name: "writes go through after the peer's end of stream",
+    source: kyo("write-after-peerfin"),
+    run: writeAfterPeersEnd
+  },
   { name: "closing a listener ends the accepts that wait", source: "Go net TestAcceptClose", run: acceptsEnd },
-  { name: "an accepted connection outlives its listener, and nobody new comes in", source: "Pekko TcpSpec", run: outlivesListener },
+  {
+    name: "an accepted connection outlives its listener, and nobody new comes in",
+    source: "Pekko TcpSpec",
+    run: outlivesListener
+  },
   { name: "connections of the stream close with their listener", source: "Pekko TcpSpec", run: streamedConnections },
   { name: "a port is bound three times in a row", source: "fs2 SocketSuite", run: rebinds },
-  { name: "a scope that fails closes its connection", source: "design 5.1", run: scopeFails },
-  { name: "a scope that is interrupted in a read closes its connection", source: "design 5.1", run: scopeInterrupted },
-  { name: "connects interrupted at any moment leave nothing open", source: "E7, runtimes.md 0.9", run: interruptedConnects },
-  { name: "listens interrupted at any moment leave the port free", source: "design 5.1", run: interruptedListens },
-  { name: "addresses and figures can be read after the end", source: "design 5.6", run: figuresStay }
+  { name: "a scope that fails closes its connection", source: "promise: scoped", run: scopeFails },
+  { name: "a scope that is interrupted in a read closes its connection", source: "promise: scoped", run: scopeInterrupted },
+  {
+    name: "connects interrupted at any moment leave nothing open",
+    source: "Bun: connect cannot be cancelled",
+    run: interruptedConnects
+  },
+  { name: "listens interrupted at any moment leave the port free", source: "promise: scoped", run: interruptedListens },
+  { name: "addresses and figures can be read after the end", source: "promise: addresses and figures", run: figuresStay }
 ])
