@@ -8,10 +8,21 @@ import { runs, runtime } from "../test/support/conformance.ts"
 
 const print = (value: object) => Effect.sync(() => console.log(JSON.stringify(value)))
 
-const version = "Deno" in globalThis ? process.versions["deno"] : "Bun" in globalThis ? process.versions["bun"] : process.versions.node
+const version = "Deno" in globalThis
+  ? process.versions["deno"]
+  : "Bun" in globalThis
+  ? process.versions["bun"]
+  : process.versions.node
 
-const program = Effect.forEach(runs, ({ layer, name, options, properties }) =>
-  run({ ...options, properties, onOutcome: (outcome) => print({ run: name, ...outcome }) }).pipe(Effect.provide(layer)))
+const program = Effect.forEach(
+  runs,
+  ({ layer, name, options, properties }) =>
+    run({ ...options, properties, onOutcome: (outcome) => print({ run: name, ...outcome }) }).pipe(
+      Effect.provide(layer)
+    )
+)
 
-await Effect.runPromise(Effect.zipRight(print({ runtime, version, count: runs.flatMap((run) => run.properties).length }), program))
+await Effect.runPromise(
+  Effect.zipRight(print({ runtime, version, count: runs.flatMap((run) => run.properties).length }), program)
+)
 process.exit(0)

@@ -46,8 +46,12 @@ const columnsOf = async (runtime: Runtime): Promise<ReadonlyArray<Column>> => {
   }
   const [code] = await ended
   progress("")
-  if (code !== 0 || done !== expected) throw new Error(`${title}: the run ended with code ${code} after ${done} of ${expected} properties`)
-  return [...columns.values()].map((column) => column.title === "in memory" ? { ...column, title: `in memory, ${titles[runtime]}` } : column)
+  if (code !== 0 || done !== expected) {
+    throw new Error(`${title}: the run ended with code ${code} after ${done} of ${expected} properties`)
+  }
+  return [...columns.values()].map((column) =>
+    column.title === "in memory" ? { ...column, title: `in memory, ${titles[runtime]}` } : column
+  )
 }
 
 const marks = { pass: "yes", fail: "FAILS", unsupported: "-" } as const
@@ -66,7 +70,8 @@ const forTerminal = (columns: ReadonlyArray<Column>): string =>
     ...groups.flatMap((group) => [
       `\n${group.toUpperCase().padEnd(74)}${columns.map((_, i) => String(i + 1).padEnd(6)).join("")}`.trimEnd(),
       ...properties.filter((property) => property.group === group).map((property) =>
-        `  ${property.name.padEnd(72)}${columns.map((column) => cell(column, keyOf(property)).padEnd(6)).join("")}`.trimEnd()
+        `  ${property.name.padEnd(72)}${columns.map((column) => cell(column, keyOf(property)).padEnd(6)).join("")}`
+          .trimEnd()
       )
     ])
   ].join("\n")
@@ -87,7 +92,9 @@ const page = (columns: ReadonlyArray<Column>): string =>
       row(["Property", "Source", ...columns.map(({ title }) => title)]),
       row(["---", "---", ...columns.map(() => "---")]),
       ...properties.filter((property) => property.group === group)
-        .map((property) => row([property.name, property.source, ...columns.map((column) => cell(column, keyOf(property)))]))
+        .map((property) =>
+          row([property.name, property.source, ...columns.map((column) => cell(column, keyOf(property)))])
+        )
     ]),
     ""
   ].join("\n")
@@ -99,7 +106,9 @@ const remarks = (columns: ReadonlyArray<Column>): ReadonlyArray<string> =>
     const lacking = new Set(all.flatMap(({ detail, status }) => status === "unsupported" ? [detail] : []))
     return [
       ...(lacking.size === 0 ? [] : [`${title} lacks: ${[...lacking].join("; ")}`]),
-      ...all.filter(({ status }) => status === "fail").map((outcome) => `${title} FAILS ${keyOf(outcome)}: ${outcome.detail}`)
+      ...all.filter(({ status }) => status === "fail").map((outcome) =>
+        `${title} FAILS ${keyOf(outcome)}: ${outcome.detail}`
+      )
     ]
   })
 
