@@ -10,6 +10,7 @@ import * as Exit from "effect/Exit"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
+import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
@@ -17,7 +18,10 @@ import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
 import { batch, FrameReader, located } from "./internal/frameReader.ts"
+import * as Net from "./Net.ts"
 import * as NetError from "./NetError.ts"
+import type { Network } from "./Network.ts"
+import type { AddressInput } from "./SocketAddress.ts"
 
 /**
  * Marks every framed connection.
@@ -93,12 +97,12 @@ export const isFramed = (u: unknown): u is Framed<unknown, never> => hasProperty
  * import { Effect } from "effect"
  * import { Framed, Framing, Net } from "effect-netkit"
  *
- * const ask = (question: string) =>
- *   Effect.scoped(Effect.gen(function*() {
- *     const connection = yield* Net.connect("127.0.0.1:7788")
- *     const framed = Framed.make(connection, Framing.lines().pipe(Framing.text()))
- *     return yield* framed.request(question)
- *   }))
+ * const lines = Framing.lines().pipe(Framing.text())
+ * const greeting = Effect.scoped(Effect.gen(function*() {
+ *   const listener = yield* Net.listen("127.0.0.1:7788")
+ *   const framed = Framed.make(yield* listener.accept, lines)
+ *   return yield* framed.receive
+ * }))
  * ```
  *
  * @category constructors
@@ -110,6 +114,18 @@ export const make: {
   2,
   <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In> => new FramedImpl(connection as ConnectionImpl, codec)
 )
+
+/**
+ * Dials an address and puts a codec over the connection, which lives in the Scope.
+ *
+ * @category constructors
+ */
+export const connect = <Out, In>(
+  address: AddressInput,
+  codec: Codec<Out, In>,
+  options?: Net.ConnectOptions
+): Effect.Effect<Framed<Out, In>, NetError.ConnectError, Network | Scope.Scope> =>
+  Effect.map(Net.connect(address, options), make(codec))
 
 /**
  * The first `n` bytes without taking them, fewer at the end of stream: to choose a protocol by how it begins.

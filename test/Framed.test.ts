@@ -18,7 +18,7 @@ const pair = Effect.gen(function*() {
 const server = <E>(options: Omit<Parameters<typeof FramedServer.make<string, string, E>>[0], "listen" | "codec">) =>
   Effect.gen(function*() {
     const { address } = yield* Server.serve(FramedServer.make({ listen: { port: 0 }, codec: lines, ...options }))
-    return { address, client: Framed.make(yield* Net.connect(address), lines) }
+    return { address, client: yield* Framed.connect(address, lines) }
   })
 
 describe("Framed", () => {
@@ -206,7 +206,7 @@ describe("FramedServer", () => {
       })
       const counts = yield* Effect.forEach([1, 2], () =>
         Effect.scoped(Effect.gen(function*() {
-          const client = Framed.make(yield* Net.connect(address), lines)
+          const client = yield* Framed.connect(address, lines)
           yield* client.request("x")
           return yield* client.request("x")
         })))
@@ -241,7 +241,7 @@ describe("FramedServer", () => {
           return line
         }
       })
-      const other = Framed.make(yield* Net.connect(address), lines)
+      const other = yield* Framed.connect(address, lines)
       yield* client.send("throw")
       expect(yield* client.receive).toEqual(Option.none())
       expect(yield* other.request("still there")).toBe("still there")
