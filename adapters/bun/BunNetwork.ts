@@ -84,7 +84,7 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
       data: opener
     })
   } catch (error) {
-    return events.onFail(error)
+    return events.onFail(named(error))
   }
   events.onListening({
     localAddress: "path" in endpoint ? endpoint : boundAddress(listener, endpoint),
@@ -98,6 +98,12 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
     }
   })
 }
+
+/** Bun gives every failed `listen` its code but the look-up of a name. */
+const named = (error: unknown): unknown =>
+  error instanceof Error && error.name === "Error" && !("code" in error)
+    ? Object.assign(error, { code: "ENOTFOUND" })
+    : error
 
 /** `listener.hostname` is only what was asked for. */
 const boundAddress = (listener: BunListener, { host }: InetEndpoint): Endpoint => {

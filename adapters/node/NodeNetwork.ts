@@ -3,7 +3,9 @@
  * `net` accepts at once, whatever the core wants (`acceptPause` false), and drops connections by itself when descriptors run out.
  * It also works under the `node:net` of Deno and Bun; the Deno adapter uses it for what Deno's own sockets lack.
  */
+import { existsSync } from "node:fs"
 import * as net from "node:net"
+import { dirname } from "node:path"
 import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
@@ -59,6 +61,9 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
   }
 }
 
+/** libuv calls a missing folder EACCES when it binds a path, as Windows does (`uv_pipe_bind2`). */
+const noFolder = (error: Error): Error => Object.assign(error, { code: "ENOENT" })
+
 const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
   const path = pathOf(request.endpoint)
   const server = net.createServer({
@@ -79,7 +84,7 @@ const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
     if (state === "open") events.onAcceptError(error)
     else if (state === "opening") {
       state = "closed"
-      events.onFail(error)
+      events.onFail(path !== undefined && !existsSync(dirname(path)) ? noFolder(error) : error)
     }
   })
   server.on("connection", (socket) => {
