@@ -1,7 +1,8 @@
 /**
- * The conformance suite on every runtime: starts itself under Node, Deno and Bun, prints the matrix property x adapter x runtime, and
- * writes it into docs/conformance.md. Usage: `tsx scripts/conformance.ts [node] [deno] [bun]`; only a run of all three writes the page.
- * Exits with 1 if a property does not hold somewhere, or if a run did not come to its end.
+ * The conformance suite on every runtime: starts itself under Node, Deno and Bun, prints the matrix property x adapter
+ * x runtime, and writes it into docs/conformance.md. Usage: `tsx scripts/conformance.ts [node] [deno] [bun]`; only a
+ * run of all three writes the page. Exits with 1 if a property does not hold somewhere, or if a run did not come to its
+ * end.
  */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -82,9 +83,9 @@ const page = (columns: ReadonlyArray<Column>): string =>
   [
     "# Conformance",
     "",
-    "Written by `npm run conformance`: what every transport must do, on every adapter and runtime. The properties are those of",
-    "`effect-netkit/testing`; each names where its invariant comes from. `yes`: it holds. `-`: the transport lacks what it needs, and says so",
-    "(see the support table in the README). Empty: it is about TCP, and not run there.",
+    "Written by `npm run conformance`: what every transport must do, on every adapter and runtime. The properties are",
+    "those of `effect-netkit/testing`; each names where its invariant comes from. `yes`: it holds. `-`: the transport",
+    "lacks what it needs, and says so (see the support table in the README). Empty: it is about TCP, and not run there.",
     ...groups.flatMap((group) => [
       "",
       `## ${group[0]!.toUpperCase()}${group.slice(1)}`,

@@ -1,6 +1,6 @@
 /**
- * The conformance suite under vitest: a test of each property, over the adapter of the runtime that this runs in and over the one in
- * memory. What a transport lacks is skipped with the name of the capability.
+ * The conformance suite under vitest: a test of each property, over the adapter of the runtime that this runs in and
+ * over the one in memory. What a transport lacks is skipped with the name of the capability.
  */
 import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"

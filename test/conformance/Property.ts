@@ -1,7 +1,8 @@
 /**
- * A property that every transport must have, as data: a name, where it comes from, what it needs, and an effect that checks it.
- * It runs in a scope of its own over a watched transport, within a guard of time; a defect or a leak is a failure like any other.
- * What a transport cannot do is `unsupported`, and only if it says so by a typed error where an option asks for it.
+ * A property that every transport must have, as data: a name, where it comes from, what it needs, and an effect that
+ * checks it. It runs in a scope of its own over a watched transport, within a guard of time; a defect or a leak is a
+ * failure like any other. What a transport cannot do is `unsupported`, and only if it says so by a typed error where an
+ * option asks for it.
  */
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -52,7 +53,7 @@ export interface Draft {
   readonly run: Effect.Effect<unknown, unknown, Network | Scope.Scope>
 }
 
-/** The properties of a group. `guard` is how long one may take before it counts as hanging; nothing else depends on time. */
+/** The properties of a group. `guard` is how long one may take before it counts as hanging. */
 export const group = (
   name: string,
   drafts: ReadonlyArray<Draft>,

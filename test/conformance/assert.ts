@@ -46,7 +46,7 @@ export const sameBytes = (
   )
 }
 
-/** Must fail with one of these typed errors of the SDK, which have a message and are about an operation. Gives the error. */
+/** Must fail with one of these typed errors of the SDK. Gives the error. */
 export const failsWith = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   what: string,

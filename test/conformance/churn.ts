@@ -1,6 +1,7 @@
 /**
  * Many connections: rounds of them, bursts of them, failures and interruptions of them leave no descriptor behind.
- * Descriptors are counted where the host of the suite gives a gauge; without one the properties still hold every connection to its end.
+ * Descriptors are counted where the host of the suite gives a gauge; without one the properties still hold every
+ * connection to its end.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,7 +1,7 @@
 /**
- * Who ends a connection how, and what the other side then sees: every order of half-close, close and reset at both ends.
- * A half-close or close shows as the end of stream after all data; a reset shows as `ConnectionReset`. Four ends, four types.
- * Whatever the order, every read, write and close settles and both descriptors are released.
+ * Who ends a connection how, and what the other side then sees: every order of half-close, close and reset at both
+ * ends. A half-close or close shows as the end of stream after all data; a reset shows as `ConnectionReset`. Four ends,
+ * four types. Whatever the order, every read, write and close settles and both descriptors are released.
  */
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"

@@ -1,6 +1,6 @@
 /**
- * Time limits: they strike when nothing came or went for as long as they say, whoever else has gone meanwhile, and never otherwise.
- * All under a TestClock; see `nettest.ts` for a limit that strikes and leaves the connection usable.
+ * Time limits: they strike when nothing came or went for as long as they say, whoever else has gone meanwhile, and
+ * never otherwise. All under a TestClock; see `nettest.ts` for a limit that strikes and leaves the connection usable.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -85,7 +85,10 @@ const said: Draft["run"] = Effect.gen(function*() {
   yield* TestClock.adjust("10 seconds")
   const error = yield* failsWith(Fiber.join(reading), "a read of nothing", "ReadTimeout")
   yield* check(error.message.includes("10s"), `the message does not say how long: ${error.message}`)
-  yield* check(error.message.includes(String(client.remoteAddress)), `the message does not say of whom: ${error.message}`)
+  yield* check(
+    error.message.includes(String(client.remoteAddress)),
+    `the message does not say of whom: ${error.message}`
+  )
 }).pipe(underTestClock)
 
 export const deadlines = group("deadlines", [
@@ -101,5 +104,5 @@ export const deadlines = group("deadlines", [
     run: staleDeadline
   },
   { name: "time limits hold after the listener is closed", source: "promise: deadlines", run: orphanDeadline },
-  { name: "time limits hold while a server drains", source: "promise: deadlines", run: drainingDeadline },
+  { name: "time limits hold while a server drains", source: "promise: deadlines", run: drainingDeadline }
 ])

@@ -1,6 +1,6 @@
 /**
- * Nothing hangs and nothing grows: every operation settles in every state, memory stays bounded, and who waits is served.
- * Slowness of one never becomes the fate of another: connections, directions and readers are independent.
+ * Nothing hangs and nothing grows: every operation settles in every state, memory stays bounded, and who waits is
+ * served. Slowness of one never becomes the fate of another: connections, directions and readers are independent.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -225,7 +225,11 @@ const relayFails: Draft["run"] = Effect.gen(function*() {
 export const liveness = group("liveness", [
   { name: "a large reply long after the half-close arrives whole", source: "@effect/platform E5", run: lateReply },
   { name: "reads interrupted around the arrival of bytes lose none", source: "fs2 #2709", run: interruptedReads },
-  { name: "pending and later writes settle after close", source: "@effect/platform E4", run: writesSettle((client) => client.close) },
+  {
+    name: "pending and later writes settle after close",
+    source: "@effect/platform E4",
+    run: writesSettle((client) => client.close)
+  },
   {
     name: "pending and later writes settle after reset",
     source: "@effect/platform E4",

@@ -1,7 +1,7 @@
 /**
- * The eleven properties of Go's nettest.TestConn (x/net/nettest/conntest.go), which any connection of any network must have.
- * A deadline there is an interruption or a `readTimeout` here; "the buffer is not touched after return" is "interrupting a read
- * neither loses nor repeats a byte". Time is a TestClock's wherever a timeout must strike.
+ * The eleven properties of Go's nettest.TestConn (x/net/nettest/conntest.go), which any connection of any network must
+ * have. A deadline there is an interruption or a `readTimeout` here; "the buffer is not touched after return" is
+ * "interrupting a read neither loses nor repeats a byte". Time is a TestClock's wherever a timeout must strike.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"

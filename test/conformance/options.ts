@@ -1,6 +1,6 @@
 /**
- * Addresses and options: both ends agree on who they are, ports mean what they say, and what was asked for is done or refused.
- * These properties are about TCP and use addresses of their own; a machine without IPv6 passes those about it.
+ * Addresses and options: both ends agree on who they are, ports mean what they say, and what was asked for is done or
+ * refused. These properties are about TCP and use addresses of their own; a machine without IPv6 passes those about it.
  */
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
@@ -196,7 +196,12 @@ export const options = group("options", [
     needs: ["keepAliveDelay"],
     run: settings({ keepAlive: "1 minute" })
   },
-  { name: "a reset is seen as a reset", source: "libuv/libuv#4997, and Deno has no linger", needs: ["reset", "resetVisible"], run: resets },
+  {
+    name: "a reset is seen as a reset",
+    source: "libuv/libuv#4997, and Deno has no linger",
+    needs: ["reset", "resetVisible"],
+    run: resets
+  },
   { name: "wrong options are named before the transport is asked", source: "promise: typed errors", run: refusedEarly },
   { name: "wrong counts of bytes are named", source: "promise: typed errors", run: badCounts }
 ])

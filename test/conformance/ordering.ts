@@ -1,6 +1,7 @@
 /**
- * Order and wholeness of bytes: messages never interleave, streams may be cut anywhere, and every way of reading sees the same bytes.
- * All properties hold for any chunking, so they write in pieces that fit neither the messages nor the kernel's buffers.
+ * Order and wholeness of bytes: messages never interleave, streams may be cut anywhere, and every way of reading sees
+ * the same bytes. All properties hold for any chunking, so they write in pieces that fit neither the messages nor the
+ * kernel's buffers.
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
@@ -268,7 +269,11 @@ export const ordering = group("ordering", [
   },
   { name: "a message of many chunks is one message", source: "netty gathering writes", run: writersMix(inChunks) },
   { name: "5,000 messages written without waiting arrive in order", source: "@effect/platform E2", run: oneTurn },
-  { name: "nothing that was accepted before a shutdown is lost", source: "Bun: end() drops unsent bytes", run: shutdownAfterWrites },
+  {
+    name: "nothing that was accepted before a shutdown is lost",
+    source: "Bun: end() drops unsent bytes",
+    run: shutdownAfterWrites
+  },
   { name: "exact reads of any size give the same bytes", source: "fs2 SocketSuite readN", run: exactSizes },
   { name: "chunks are the reader's own", source: "Go nettest RacyRead", run: keptChunks },
   { name: "chunks are plain Uint8Arrays, whatever the runtime has", source: "WinterTC sockets", run: plainBytes },

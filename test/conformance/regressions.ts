@@ -1,8 +1,9 @@
 /**
  * What was measured to go wrong in the sockets of @effect/platform 0.97 (Effect 3), each under the number it has here:
- * E1 no read backpressure (E1b: in a stream), E2 handlers out of order, E3 the last message's handler interrupted by the peer's end,
- * E4 writes that never return after the run (E4b: before it), E5 half-close answered with nothing, E6 a connection leaked by a handler
- * that does not read, E7 a server that never closes, E8 a refusal without its reason, E9 an abandoned write that blocks the next.
+ * E1 no read backpressure (E1b: in a stream), E2 handlers out of order, E3 the handler of the last message interrupted,
+ * E4 writes that never return after the run (E4b: before it), E5 half-close answered with nothing, E6 a connection
+ * leaked by a handler that does not read, E7 a server that never closes, E8 a refusal without its reason,
+ * E9 an abandoned write that blocks the next.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,6 +1,6 @@
 /**
- * A server and its handlers: whatever a handler does, its connection ends with it and nobody else notices; limits hold; the end of the
- * server is a drain. The handlers here fail, die, never read and never return, beside one that works.
+ * A server and its handlers: whatever a handler does, its connection ends with it and nobody else notices; limits hold;
+ * the end of the server is a drain. The handlers here fail, die, never read and never return, beside one that works.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"

@@ -1,7 +1,7 @@
 /**
- * What properties are made from: a connected pair, a listening address, patterned bytes, and waiting without looking at a clock.
- * Both ends of a pair close together with the scope, so that neither waits for the other.
- * Where to listen is a setting, so that the same properties run over IPv4, IPv6 and Unix sockets.
+ * What properties are made from: a connected pair, a listening address, patterned bytes, and waiting without looking at
+ * a clock. Both ends of a pair close together with the scope, so that neither waits for the other. Where to listen is a
+ * setting, so that the same properties run over IPv4, IPv6 and Unix sockets.
  */
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -32,7 +32,7 @@ export class Venue extends Context.Reference<Venue>()("effect-netkit/testing/Ven
 
 const freeAddress: Effect.Effect<AddressInput> = Effect.flatMap(Venue, ({ address }) => address)
 
-/** What only the host of the suite can measure: open descriptors, and memory in bytes. Properties measure what is there. */
+/** What only the host of the suite can measure: open descriptors, and memory in bytes. */
 export class Gauges extends Context.Reference<Gauges>()("effect-netkit/testing/Gauges", {
   defaultValue: (): {
     readonly descriptors?: Effect.Effect<number> | undefined

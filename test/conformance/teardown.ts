@@ -1,7 +1,7 @@
 /**
- * The end of a connection or listener: it comes exactly once, whoever asks for it and however often; what was written before
- * arrives; what was not read does no harm; and the descriptor and the port are free afterwards.
- * Many names are those of kyo-net's tests, which state the invariants best.
+ * The end of a connection or listener: it comes exactly once, whoever asks for it and however often; what was written
+ * before arrives; what was not read does no harm; and the descriptor and the port are free afterwards. Many names are
+ * those of kyo-net's tests, which state the invariants best.
  */
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -253,12 +253,20 @@ export const teardown = group("teardown", [
   { name: "connections of the stream close with their listener", source: "Pekko TcpSpec", run: streamedConnections },
   { name: "a port is bound three times in a row", source: "fs2 SocketSuite", run: rebinds },
   { name: "a scope that fails closes its connection", source: "promise: scoped", run: scopeFails },
-  { name: "a scope that is interrupted in a read closes its connection", source: "promise: scoped", run: scopeInterrupted },
+  {
+    name: "a scope that is interrupted in a read closes its connection",
+    source: "promise: scoped",
+    run: scopeInterrupted
+  },
   {
     name: "connects interrupted at any moment leave nothing open",
     source: "Bun: connect cannot be cancelled",
     run: interruptedConnects
   },
   { name: "listens interrupted at any moment leave the port free", source: "promise: scoped", run: interruptedListens },
-  { name: "addresses and figures can be read after the end", source: "promise: addresses and figures", run: figuresStay }
+  {
+    name: "addresses and figures can be read after the end",
+    source: "promise: addresses and figures",
+    run: figuresStay
+  }
 ])

@@ -1,7 +1,7 @@
 /**
  * A transport that watches another one keep the rules of the seam (src/Transport.ts) while a property runs over it.
- * Rules: one answer to a request and none after its cancel, no empty chunk, FIN once, nothing after `onClose`, `onClose` exactly once.
- * A handle that is still open when the property has ended is a leak.
+ * Rules: one answer to a request and none after its cancel, no empty chunk, FIN once, nothing after `onClose`,
+ * `onClose` exactly once. A handle that is still open when the property has ended is a leak.
  */
 import * as Effect from "effect/Effect"
 import type { ConnectEvents, ListenEvents, StreamEvents, Transport } from "../../src/Transport.ts"

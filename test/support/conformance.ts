@@ -1,6 +1,7 @@
 /**
- * The runs of the conformance suite in the runtime that this is loaded in: its own adapter over TCP and over Unix sockets, and the
- * adapter in memory; with the gauges that a process has of itself. The wrapper for vitest and `npm run conformance` share it.
+ * The runs of the conformance suite in the runtime that this is loaded in: its own adapter over TCP and over Unix
+ * sockets, and the adapter in memory; with the gauges that a process has of itself. The wrapper for vitest and `npm run
+ * conformance` share it.
  */
 import { mkdtempSync, readdirSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -41,7 +41,10 @@ export interface Peer {
   readonly ended: Effect.Effect<string>
 }
 
-const commandOf = (script: string, argument: number): ReadonlyArray<string> => ["-c", prelude + script, String(argument)]
+const commandOf = (
+  script: string,
+  argument: number
+): ReadonlyArray<string> => ["-c", prelude + script, String(argument)]
 
 /** Starts a program; `argument` is the port it connects to. */
 export const python = (script: string, argument = 0): Effect.Effect<Peer, never, Scope.Scope> =>
@@ -62,7 +65,10 @@ export const python = (script: string, argument = 0): Effect.Effect<Peer, never,
     })
     child.stderr.on("data", (chunk) => complaint += chunk)
     child.on("close", (code) => {
-      Deferred.unsafeDone(end, code === 0 ? Effect.succeed(said) : Effect.die(new Error(`the peer ended with ${code}: ${complaint}`)))
+      Deferred.unsafeDone(
+        end,
+        code === 0 ? Effect.succeed(said) : Effect.die(new Error(`the peer ended with ${code}: ${complaint}`))
+      )
       wake()
     })
     const line = Effect.async<string>((resume) => {

@@ -1,0 +1,105 @@
+/**
+ * The table of errors, of what wants another network, other rights or fewer descriptors: it runs in a child process of
+ * the same runtime. What this machine has no means for is skipped, with the reason printed.
+ */
+import { spawnSync } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import * as Effect from "effect/Effect"
+import { describe, it } from "vitest"
+import { RuntimeNetwork } from "../adapters/runtime/index.ts"
+import * as SocketAddress from "../src/SocketAddress.ts"
+import { listen } from "./conformance/support.ts"
+import { runtime } from "./support/conformance.ts"
+import { holds, orRefused } from "./support/expectError.ts"
+import type { Report } from "./support/report.ts"
+
+const commands = { node: ["--import", "tsx"], deno: ["run", "--allow-all"], bun: ["--bun", "run"] }
+
+/** The reports of a child of the same runtime; `within` is what starts it. */
+const elsewhere = (
+  within: ReadonlyArray<string>,
+  attempts: ReadonlyArray<object>,
+  flags: ReadonlyArray<string> = commands[runtime]
+) => {
+  const script = fileURLToPath(new URL("support/provoke.ts", import.meta.url))
+  const [command, ...args] = [...within, process.execPath, ...flags, script, JSON.stringify(attempts)]
+  const { stderr, stdout } = spawnSync(command!, args, { encoding: "utf8", timeout: 20_000 })
+  const line = stdout.trim().split("\n").at(-1) ?? ""
+  if (!line.startsWith("[")) throw new Error(`the child gave no reports: ${stdout}${stderr}`)
+  return JSON.parse(line) as ReadonlyArray<Report>
+}
+
+const works = (command: string, ...args: ReadonlyArray<string>): boolean => spawnSync(command, args).status === 0
+
+describe("on another network", () => {
+  const network = "ip link set lo up && ip route add unreachable 10.8.0.0/24 && ip route add prohibit 10.7.0.0/24"
+  const skip = works("unshare", "-rn", "sh", "-c", network)
+    ? undefined
+    : "no network namespaces: unshare -rn and ip are needed"
+  if (skip !== undefined) console.warn(`skipped: unreachable addresses: ${skip}`)
+
+  it.skipIf(skip !== undefined)("unreachable addresses", () => {
+    const attempts = ["10.1.1.1:80", "10.8.0.1:80", "10.7.0.1:80", "[2001:db8::1]:80"].map((address) => ({
+      open: "connect",
+      address
+    }))
+    const reports = elsewhere(["unshare", "-rn", "sh", "-c", `${network} && exec "$@"`, "sh"], attempts)
+    const tags = [
+      orRefused("NetworkUnreachable"),
+      orRefused("HostUnreachable"),
+      "PermissionDenied",
+      orRefused("NetworkUnreachable")
+    ]
+    reports.forEach((report, i) =>
+      holds(report, {
+        tag: tags[i]!,
+        operation: "connect",
+        address: attempts[i]!.address,
+        hasCause: true,
+        transient: i !== 2
+      })
+    )
+  })
+})
+
+describe("without rights", () => {
+  const root = process.getuid?.() === 0
+  const skip = works("unshare", "-Un", "true") ? undefined : "no user namespaces: unshare -Un is needed"
+  if (skip !== undefined) console.warn(`skipped: ports below 1024: ${skip}`)
+
+  it.skipIf(skip !== undefined)(`ports below 1024${root ? ", of root in a namespace without rights" : ""}`, () => {
+    const reports = elsewhere(["unshare", "-Un"], [{ open: "listen", address: "0.0.0.0:80" }])
+    holds(reports[0]!, {
+      tag: "PermissionDenied",
+      operation: "listen",
+      address: "0.0.0.0:80",
+      hasCause: true,
+      transient: false
+    })
+  })
+
+  it.runIf(runtime === "deno")("Deno without --allow-net", () => {
+    const attempts = [{ open: "connect", address: "127.0.0.1:9" }, { open: "listen", address: "127.0.0.1:0" }]
+    const reports = elsewhere([], attempts, ["run", "--allow-read", "--allow-env", "--allow-sys", "--no-prompt"])
+    reports.forEach((report, i) =>
+      holds(report, {
+        tag: "PermissionDenied",
+        operation: attempts[i]!.open,
+        address: attempts[i]!.address,
+        hasCause: true,
+        transient: false
+      })
+    )
+  })
+})
+
+describe("without descriptors", () => {
+  it.skipIf(process.platform === "win32")("a connect too many", () =>
+    Effect.runPromise(
+      Effect.scoped(Effect.map(listen(), ({ address }) => {
+        const attempts = [{ open: "connect", address: SocketAddress.format(address), untilFailure: true }]
+        const [report] = elsewhere(["sh", "-c", `ulimit -n 64; exec "$@"`, "sh"], attempts)
+        holds(report!, { tag: orRefused("ResourceExhausted"), operation: "connect", hasCause: true, transient: true })
+      })).pipe(Effect.provide(RuntimeNetwork.layer))
+    ))
+})
