@@ -58,12 +58,22 @@ export const text: Parser<string> = (text) => text === "" ? Either.left("a text"
 export const count: Parser<number> = (text) =>
   /^[1-9]\d{0,8}$/.test(text) ? Either.right(Number(text)) : Either.left("a whole number from 1")
 
+export const wholeNumber: Parser<number> = (text) =>
+  /^-?\d{1,15}$/.test(text) ? Either.right(Number(text)) : Either.left("a whole number")
+
 export const oneOf = <A extends string>(...choices: ReadonlyArray<A>): Parser<A> => (text) =>
   Either.fromNullable(choices.find((choice) => choice === text), () => `one of ${choices.join(", ")}`)
 
 // --- flags that many programs have ---
 
 export const encoding = withDefault("name", "how texts are sent: utf-8 or gbk", oneOf("utf-8", "gbk"), "utf-8")
+
+export const framing = withDefault(
+  "name",
+  "what a message is: raw (one receive) or lines",
+  oneOf("raw", "lines"),
+  "raw"
+)
 
 export const reply = withDefault("text", "what every client is answered", text, "thank you !")
 

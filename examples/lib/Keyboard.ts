@@ -42,7 +42,7 @@ export const ask = <A>(question: string, parse: Flags.Parser<A>): Effect.Effect<
       const answer = yield* line
       const parsed = parse(answer)
       if (Either.isRight(parsed)) return parsed.right
-      yield* show(`${answer}: not ${parsed.left}\n`)
+      yield* show(`not ${parsed.left}: "${answer}"\n`)
     }
   })
 

@@ -7,6 +7,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Flags from "./Flags.ts"
+import type { NotEncodable } from "./Text.ts"
 
 const grace = "2 seconds"
 
@@ -30,7 +31,7 @@ export const announce = (address: SocketAddress.SocketAddress) => Console.log(`l
 
 /** A session that prints who comes and who is gone, however: a broken client is no failure of the server. */
 export const announced = <R>(
-  session: (connection: Connection.Connection) => Effect.Effect<unknown, NetError.NetError, R>
+  session: (connection: Connection.Connection) => Effect.Effect<unknown, NetError.NetError | NotEncodable, R>
 ) =>
 (connection: Connection.Connection): Effect.Effect<void, never, R> => {
   const peer = SocketAddress.unmap(connection.remoteAddress)

@@ -1,7 +1,7 @@
 /**
- * Raw texts on a connection, as the tutorials send them: no terminator, what one receive returns is one message.
+ * Texts on a connection: raw, as the tutorials send them, where what one receive returns is one message; or lines.
  */
-import type { Connection, NetError } from "effect-netkit"
+import { type Connection, Framed, Framing, type NetError } from "effect-netkit"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
@@ -42,3 +42,20 @@ export const texts = (
       Stream.filter((text) => text !== "")
     )
   })
+
+/** Texts both ways. */
+export interface Messages {
+  readonly incoming: Stream.Stream<string, Framed.ReceiveError>
+  readonly send: (text: string) => Effect.Effect<void, Framed.SendError | NotEncodable>
+}
+
+/** Raw texts, or one a line. */
+export const messages = (connection: Connection.Connection, encoding: Encoding, framing: "raw" | "lines"): Messages => {
+  const framed = Framed.make(connection, framing === "raw" ? Framing.bytes : Framing.lines())
+  const decoder = new TextDecoder(encoding, { ignoreBOM: true })
+  const lines = Stream.map(framed.messages, (line) => decoder.decode(line))
+  return {
+    incoming: framing === "raw" ? texts(connection, encoding) : lines,
+    send: (text) => Effect.flatMap(encode(text, encoding), framed.send)
+  }
+}

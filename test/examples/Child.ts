@@ -41,6 +41,8 @@ export interface Child {
 export interface StartOptions {
   /** What is on standard input, which then ends; without it standard input stays open. */
   readonly input?: string
+  /** The second process of a test, which does not wait for its turn: tests that all have one would wait for ever. */
+  readonly second?: boolean
 }
 
 const slots = 3
@@ -55,9 +57,9 @@ export const start = async (
   runtime: Runtime,
   name: string,
   flags: ReadonlyArray<string> = [],
-  { input }: StartOptions = {}
+  { input, second = false }: StartOptions = {}
 ): Promise<Child> => {
-  await slot()
+  if (!second) await slot()
   const [command, ...args] = commands[runtime]
   const child = spawn(command, [...args, `${folder}${name}.ts`, ...flags])
   running.add(child)
@@ -105,8 +107,13 @@ export const start = async (
 export const finish = async (...args: Parameters<typeof start>): Promise<Ended> => (await start(...args)).ended
 
 /** Starts a server on a free port. */
-export const startServer = async (runtime: Runtime, name: string, flags: ReadonlyArray<string> = []) => {
-  const child = await start(runtime, name, ["--port", "0", ...flags])
+export const startServer = async (
+  runtime: Runtime,
+  name: string,
+  flags: ReadonlyArray<string> = [],
+  options?: StartOptions
+) => {
+  const child = await start(runtime, name, ["--port", "0", ...flags], options)
   const [, port] = await child.line(/^listening on 127\.0\.0\.1:(\d+)$/)
   return { ...child, port: Number(port) }
 }
