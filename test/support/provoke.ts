@@ -18,7 +18,9 @@ interface Attempt {
 const attempts: ReadonlyArray<Attempt> = JSON.parse(process.argv[2]!)
 
 const tried = ({ address, open, options, untilFailure = false }: Attempt) => {
-  const once = open === "connect" ? Net.connect(address, options) : Effect.asVoid(Net.listen(address, options))
+  const once = open === "connect"
+    ? Effect.asVoid(Net.connect(address, options))
+    : Effect.asVoid(Net.listen(address, options))
   return Effect.scoped(reportOf(untilFailure ? Effect.forever(once) : once))
 }
 
