@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { check, properties, provideOptions } from "./conformance/index.ts"
-import { runs, runtime } from "./support/conformance.ts"
+import { runs } from "./support/conformance.ts"
 
 // The properties have guards of their own, which say more than a test that timed out.
 const timeout = 90_000
@@ -19,10 +19,6 @@ describe.each(runs)("$name", ({ layer, options, properties }) => {
     if (status === "unsupported") skip(`unsupported: ${detail}`)
     expect(status === "fail" ? detail : undefined).toBeUndefined()
   })
-})
-
-it.skipIf(process.env["EXPECT_RUNTIME"] === undefined)("runs in the runtime that was asked for", () => {
-  expect(runtime).toBe(process.env["EXPECT_RUNTIME"])
 })
 
 describe("the properties", () => {
