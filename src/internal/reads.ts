@@ -27,12 +27,26 @@ export const wait = <A, E>(
   return inbound.ended ? end : inbound.wait(fiber, retry, want)
 }
 
+/**
+ * A step that takes bytes, with the fiber that takes them. Effect lets a fiber yield after 2048 steps, between any two of them; whoever was
+ * interrupted there with bytes in hand would lose them. So a fiber that is about to yield does it before it takes any.
+ */
+export const taking = <A, E>(step: (fiber: AnyFiber) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const self: Effect.Effect<A, E> = Effect.withFiberRuntime((fiber) =>
+    fiber.currentOpCount < stepsBeforeYield ? step(fiber as AnyFiber) : Effect.zipRight(Effect.yieldNow(), self)
+  )
+  return self
+}
+
+/** Effect's default less some, for what a reader does with the bytes before they are safe. */
+const stepsBeforeYield = 2048 - 64
+
 /** The next chunk as it came; none at the end of stream. */
 export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>, ReadError> => {
-  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = Effect.withFiberRuntime((fiber) => {
+  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = taking((fiber) => {
     const chunk = inbound.take()
     return chunk === undefined
-      ? wait(inbound, fiber as AnyFiber, self, none)
+      ? wait(inbound, fiber, self, none)
       : Exit.succeed(Option.some(plain(chunk)))
   })
   return self
@@ -45,10 +59,10 @@ export const exactly = (inbound: Inbound, n: number, address: Address): Effect.E
   if (!(Number.isSafeInteger(n) && n >= 0)) {
     return Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
   }
-  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = Effect.withFiberRuntime((fiber) =>
+  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = taking((fiber) =>
     inbound.queue.size >= n
       ? Exit.succeed(plain(inbound.takeBytes(n)))
-      : wait(inbound, fiber as AnyFiber, self, unexpectedEnd(inbound, address, n), n)
+      : wait(inbound, fiber, self, unexpectedEnd(inbound, address, n), n)
   )
   return self
 }
@@ -68,7 +82,7 @@ export const until = (
     // How far the search has got; it begins anew when another reader has taken bytes meanwhile.
     let seen = 0
     let version = queue.version
-    const self: ReturnType<typeof until> = Effect.withFiberRuntime((fiber) => {
+    const self: ReturnType<typeof until> = taking((fiber) => {
       const at = queue.indexOf(pattern, queue.version === version ? seen : 0)
       const length = at === -1 ? queue.size : at + pattern.length
       if (length > limit || (at === -1 && length === limit)) {
@@ -77,7 +91,7 @@ export const until = (
       if (at !== -1) return Exit.succeed(plain(inbound.takeBytes(length)))
       seen = Math.max(0, queue.size - pattern.length + 1)
       version = queue.version
-      return wait(inbound, fiber as AnyFiber, self, unexpectedEnd(inbound, address, undefined), queue.size + 1)
+      return wait(inbound, fiber, self, unexpectedEnd(inbound, address, undefined), queue.size + 1)
     })
     return self
   })
@@ -90,9 +104,9 @@ const unexpectedEnd = (inbound: Inbound, address: Address, expected: number | un
 
 /** What waits as one Chunk, as a Stream pulls it. */
 export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ReadError>> => {
-  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = Effect.withFiberRuntime((fiber) =>
+  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = taking((fiber) =>
     inbound.queue.size === 0
-      ? wait(inbound, fiber as AnyFiber, all, Exit.succeed(Chunk.empty()))
+      ? wait(inbound, fiber, all, Exit.succeed(Chunk.empty()))
       : Exit.succeed(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
   )
   return Effect.flatMap(
