@@ -64,6 +64,28 @@ const interruptedReads: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(concat(received), sent, "what was read in spite of 300 interruptions")
 })
 
+/** Effect lets a fiber yield after so many steps, whatever it holds; every alignment with the steps of the loop is tried. */
+const interruptedBacklog: Draft["run"] = Effect.gen(function*() {
+  const { client } = yield* pair()
+  const sent = pattern(3000)
+  for (let steps = 0; steps < 12; steps++) {
+    for (let at = sent.length; at > 0; at--) yield* client.unread(sent.subarray(at - 1, at))
+    const received: Array<Uint8Array> = []
+    const loop: Effect.Effect<void, unknown> = Effect.flatMap(client.read, (chunk) => {
+      Option.map(chunk, (bytes) => received.push(bytes))
+      return loop
+    })
+    const shifted = Array.from({ length: steps }).reduce<typeof loop>((next) => Effect.flatMap(Effect.void, () => next), loop)
+    const reading = yield* Effect.fork(shifted)
+    yield* Effect.yieldNow()
+    yield* Fiber.interrupt(reading)
+    const { unread } = yield* client.stats
+    yield* equal(received.length + unread, sent.length, `bytes read and unread, interrupted after ${received.length}`)
+    const rest = yield* client.readExactly(unread)
+    yield* sameBytes(concat([...received, rest]), sent, "bytes read around an interruption")
+  }
+})
+
 /** Pending and later writes of a connection that is ended from this side or that. */
 const writesSettle = (end: (client: Connection, server: Connection) => Effect.Effect<unknown, unknown>): Draft["run"] =>
   Effect.gen(function*() {
@@ -229,6 +251,11 @@ export const liveness = group("liveness", [
     name: "pending and later writes settle after close",
     source: "@effect/platform E4",
     run: writesSettle((client) => client.close)
+  },
+  {
+    name: "a reader interrupted amid a backlog loses nothing",
+    source: "promise: pulled reads",
+    run: interruptedBacklog
   },
   {
     name: "pending and later writes settle after reset",
