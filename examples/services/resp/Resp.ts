@@ -8,6 +8,9 @@ import { Framing } from "effect-netkit"
 /** The name of a command and its arguments. None at all is an empty line, which wants no reply. */
 export type Command = ReadonlyArray<Uint8Array>
 
+/** A command as a client sends it. */
+export type Words = ReadonlyArray<string | Uint8Array>
+
 /** Text is sent as a bulk string and comes back as bytes; an integer that no number can hold is a bigint. */
 export type Reply = Simple | RespError | number | bigint | string | Uint8Array | null | ReadonlyArray<Reply>
 
@@ -251,7 +254,7 @@ export const server = Framing.make<Command, Reply>(() => {
 })
 
 /** For clients. */
-export const client = Framing.make<Reply, ReadonlyArray<string | Uint8Array>>(() => {
+export const client = Framing.make<Reply, Words>(() => {
   const measure = new Measure(false)
   return {
     parse: (bytes) => {

@@ -3,14 +3,12 @@
  * calls, pipelined, and each gets its own reply.
  */
 import * as Effect from "effect/Effect"
-import { type Connection, Framed, Net, type SocketAddress } from "effect-netkit"
+import { Framed, type Net, type SocketAddress } from "effect-netkit"
 import * as Resp from "./Resp.ts"
 
 type Word = string | number | Uint8Array
 
-export const make = (connection: Connection.Connection) => {
-  const { request } = Framed.make(connection, Resp.client)
-
+export const make = ({ request }: Framed.Framed<Resp.Reply, Resp.Words>) => {
   /** The reply to one command; an error reply is a failure. */
   const command = (...words: ReadonlyArray<Word>) =>
     Effect.flatMap(
@@ -29,4 +27,4 @@ export type RespClient = ReturnType<typeof make>
 
 /** A client that lives in the Scope. */
 export const connect = (address: SocketAddress.AddressInput, options?: Net.ConnectOptions) =>
-  Effect.map(Net.connect(address, options), make)
+  Effect.map(Framed.connect(address, Resp.client, options), make)
