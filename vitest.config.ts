@@ -7,7 +7,13 @@ import { fileURLToPath } from "node:url"
 import { configDefaults, defineConfig } from "vitest/config"
 
 /** Tests that look at the repository, or start the runtimes themselves: once, under Node, is enough. */
-const once = ["test/docs.test.ts", "test/manifests.test.ts", "test/supportTable.test.ts", "test/examples/**"]
+const once = [
+  "test/docs.test.ts",
+  "test/manifests.test.ts",
+  "test/supportTable.test.ts",
+  "test/examples/**",
+  "test/services/*-server.test.ts"
+]
 
 const onNode = !("Deno" in globalThis) && !("Bun" in globalThis)
 

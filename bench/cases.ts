@@ -1,29 +1,49 @@
 /**
- * What is measured: the five shapes of load, and the servers that bear them.
+ * What is measured: the shapes of load, what is said in them, and the servers that bear them.
  */
 export const runtimes = ["node", "deno", "bun"] as const
 export type Runtime = typeof runtimes[number]
 
+/**
+ * What a server speaks: it sends every byte back, or every line, or every frame after a 4-byte length; or it is a
+ * Redis.
+ */
+export type Protocol = "echo" | "lines" | "frames" | "resp"
+
 export interface Case {
   readonly name: string
   readonly title: string
+  readonly protocol: Protocol
   readonly connections: number
-  /** Bytes a message. */
-  readonly size: number
+  /** One message, and what must come back for it; as latin1. */
+  readonly request: string
+  readonly reply: string
+  /** What is said once before, and what must come back for that. */
+  readonly before?: { readonly request: string; readonly reply: string }
   /** Messages that each connection has under way. */
   readonly inFlight: number
-  /** Every message on a connection of its own, closed when the echo is back; `connections` at a time. */
+  /** Every message on a connection of its own, closed when the reply is there; `connections` at a time. */
   readonly connectEach: boolean
   /** The most that this SDK's CPU time may be, as a multiple of the raw runtime's. */
   readonly aim: number
 }
 
+const echo = (size: number) => ({ protocol: "echo", request: "a".repeat(size), reply: "a".repeat(size) }) as const
+
+const line = `${"a".repeat(63)}\n`
+const frame = `\0\0\0\x3c${"a".repeat(60)}`
+const command = (...words: ReadonlyArray<string>): string =>
+  `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`
+const key = "key:000000000042"
+
+const busy = { connections: 50, inFlight: 16, connectEach: false, aim: 1.3 } as const
+
 export const cases: ReadonlyArray<Case> = [
   {
     name: "single",
     title: "1 connection, 64 bytes there and back",
+    ...echo(64),
     connections: 1,
-    size: 64,
     inFlight: 1,
     connectEach: false,
     aim: 1.4
@@ -31,8 +51,8 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "many",
     title: "50 connections, 64 bytes there and back",
+    ...echo(64),
     connections: 50,
-    size: 64,
     inFlight: 1,
     connectEach: false,
     aim: 1.4
@@ -40,8 +60,8 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "pipelined",
     title: "50 connections, 16 messages of 64 bytes under way on each",
+    ...echo(64),
     connections: 50,
-    size: 64,
     inFlight: 16,
     connectEach: false,
     aim: 1.4
@@ -49,8 +69,8 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "bulk",
     title: "4 connections, 4 messages of 64 KiB under way on each",
+    ...echo(65536),
     connections: 4,
-    size: 65536,
     inFlight: 4,
     connectEach: false,
     aim: 1.4
@@ -58,11 +78,61 @@ export const cases: ReadonlyArray<Case> = [
   {
     name: "connect",
     title: "connect, 64 bytes there and back, close; 8 at a time",
+    ...echo(64),
     connections: 8,
-    size: 64,
     inFlight: 1,
     connectEach: true,
     aim: 2.2
+  },
+  {
+    name: "lines",
+    title: "lines of 64 bytes, 50 connections, 16 under way on each",
+    protocol: "lines",
+    request: line,
+    reply: line,
+    ...busy
+  },
+  {
+    name: "frames",
+    title: "60 bytes after a 4-byte length, 50 connections, 16 under way on each",
+    protocol: "frames",
+    request: frame,
+    reply: frame,
+    ...busy
+  },
+  {
+    name: "frames-single",
+    title: "60 bytes after a 4-byte length, 50 connections, one by one",
+    protocol: "frames",
+    request: frame,
+    reply: frame,
+    ...busy,
+    inFlight: 1
+  },
+  {
+    name: "resp-ping",
+    title: "RESP: PING, as redis-benchmark -P 16",
+    protocol: "resp",
+    request: command("PING"),
+    reply: "+PONG\r\n",
+    ...busy
+  },
+  {
+    name: "resp-set",
+    title: "RESP: SET of 3 bytes, as redis-benchmark -P 16",
+    protocol: "resp",
+    request: command("SET", key, "xxx"),
+    reply: "+OK\r\n",
+    ...busy
+  },
+  {
+    name: "resp-get",
+    title: "RESP: GET of 3 bytes, as redis-benchmark -P 16",
+    protocol: "resp",
+    request: command("GET", key),
+    reply: "$3\r\nxxx\r\n",
+    before: { request: command("SET", key, "xxx"), reply: "+OK\r\n" },
+    ...busy
   }
 ]
 
@@ -71,27 +141,36 @@ export interface Contender {
   readonly runtime: Runtime
   readonly kind: "raw" | "netkit" | "platform"
   readonly title: string
-  /** The program under `servers/`. */
+  readonly protocols: ReadonlyArray<Protocol>
+  /** The program under `servers/`. It is told the protocol. */
   readonly server: string
 }
 
+const framed: ReadonlyArray<Protocol> = ["lines", "frames"]
+
 export const contenders: ReadonlyArray<Contender> = [
-  { runtime: "node", kind: "raw", title: "node:net", server: "rawNode" },
-  { runtime: "node", kind: "netkit", title: "effect-netkit", server: "netkit" },
-  { runtime: "node", kind: "platform", title: "@effect/platform-node", server: "platform" },
-  { runtime: "deno", kind: "raw", title: "Deno.listen", server: "rawDeno" },
-  { runtime: "deno", kind: "netkit", title: "effect-netkit", server: "netkit" },
-  { runtime: "bun", kind: "raw", title: "Bun.listen", server: "rawBun" },
-  { runtime: "bun", kind: "netkit", title: "effect-netkit", server: "netkit" }
+  { runtime: "node", kind: "raw", title: "node:net", protocols: ["echo"], server: "rawNode" },
+  { runtime: "node", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+  { runtime: "node", kind: "platform", title: "@effect/platform-node", protocols: ["echo"], server: "platform" },
+  { runtime: "deno", kind: "raw", title: "Deno.listen", protocols: ["echo"], server: "rawDeno" },
+  { runtime: "deno", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+  { runtime: "bun", kind: "raw", title: "Bun.listen", protocols: ["echo"], server: "rawBun" },
+  { runtime: "bun", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+  { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },
+  { runtime: "node", kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
+  { runtime: "node", kind: "raw", title: "node:net, parsed by hand", protocols: ["resp"], server: "rawResp" },
+  { runtime: "node", kind: "netkit", title: "FramedServer", protocols: ["resp"], server: "resp" }
 ]
 
 /** One measurement. */
 export interface Sample {
   /** Messages a second, as seen by the clients. */
   readonly rate: number
-  /** Microseconds of the server's CPU time a message, all its threads together; `null` where the system does not tell. */
+  /**
+   * Microseconds of the server's CPU time a message, all its threads together; `null` where the system does not tell.
+   */
   readonly cpu: number | null
-  /** Milliseconds from sending a message until its echo is there. */
+  /** Milliseconds from sending a message until its reply is there. */
   readonly p50: number
   readonly p99: number
   /** The part of all CPUs that went to neither server nor load; `null` as for `cpu`. */

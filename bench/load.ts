@@ -1,8 +1,7 @@
 /**
- * The load generator, a process of its own over plain `node:net`: checks that a server echoes, warms it up, then measures it.
+ * The load generator, a process of its own over plain `node:net`: checks what a server answers, warms it up, then measures it.
  * `load.js '{"port":..,"pid":..,...}'` prints one `Sample` as JSON. CPU time is read from /proc, so on Linux alone.
  */
-import { randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as net from "node:net"
 import * as os from "node:os"
@@ -10,7 +9,7 @@ import process from "node:process"
 import { setTimeout } from "node:timers/promises"
 import type { Case, Sample } from "./cases.ts"
 
-export interface Load extends Pick<Case, "connections" | "size" | "inFlight" | "connectEach"> {
+export interface Load extends Case {
   readonly port: number
   readonly pid: number
   readonly warmUpSeconds: number
@@ -18,20 +17,22 @@ export interface Load extends Pick<Case, "connections" | "size" | "inFlight" | "
 }
 
 const load = JSON.parse(process.argv[2]!) as Load
+const request = Buffer.from(load.request, "latin1")
+const reply = Buffer.from(load.reply, "latin1")
 
-/** Messages whose echo is there, and how long each took, in milliseconds; both from the start of the measurement on. */
-let echoed = 0
+/** Messages whose reply is there, and how long each took, in milliseconds; both from the start of the measurement on. */
+let answered = 0
 let measuring = false
 let latencies = new Float64Array(1 << 20)
 
 const count = (sentAt: number): void => {
   if (!measuring) return
-  if (echoed === latencies.length) {
-    const longer = new Float64Array(2 * echoed)
+  if (answered === latencies.length) {
+    const longer = new Float64Array(2 * answered)
     longer.set(latencies)
     latencies = longer
   }
-  latencies[echoed++] = performance.now() - sentAt
+  latencies[answered++] = performance.now() - sentAt
 }
 
 const fail = (error: unknown): never => {
@@ -41,9 +42,11 @@ const fail = (error: unknown): never => {
 
 const dial = (): net.Socket => net.connect({ port: load.port, host: "127.0.0.1", noDelay: true })
 
+const repeated = (message: Buffer, times: number): Buffer => Buffer.alloc(times * message.length, message)
+
 /** A connection that always has `inFlight` messages under way. What came back together is sent again together. */
 const keepBusy = (): void => {
-  const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => Buffer.alloc(messages * load.size, "a"))
+  const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => repeated(request, messages))
   const sentAt = new Float64Array(load.inFlight)
   let next = 0
   let received = 0
@@ -56,8 +59,8 @@ const keepBusy = (): void => {
   socket.on("connect", () => send(load.inFlight))
   socket.on("data", (chunk) => {
     received += chunk.length
-    const messages = Math.floor(received / load.size)
-    received -= messages * load.size
+    const messages = Math.floor(received / reply.length)
+    received -= messages * reply.length
     for (let i = 0; i < messages; i++) count(sentAt[(next + i) % load.inFlight]!)
     if (messages > 0) send(messages)
     next = (next + messages) % load.inFlight
@@ -66,16 +69,15 @@ const keepBusy = (): void => {
   socket.on("close", () => fail("the server closed a connection"))
 }
 
-/** Connects, sends one message, waits for its echo, closes, and begins again when the connection is gone. */
+/** Connects, sends one message, waits for its reply, closes, and begins again when the connection is gone. */
 const connectEach = (): void => {
-  const message = Buffer.alloc(load.size, "a")
   const startedAt = performance.now()
   let received = 0
   const socket = dial()
-  socket.on("connect", () => socket.write(message))
+  socket.on("connect", () => socket.write(request))
   socket.on("data", (chunk) => {
     received += chunk.length
-    if (received === load.size) socket.end()
+    if (received === reply.length) socket.end()
   })
   socket.on("error", fail)
   socket.on("close", () => {
@@ -84,20 +86,25 @@ const connectEach = (): void => {
   })
 }
 
-/** A mebibyte of random bytes must come back as it went. */
+/** Messages for about a mebibyte, cut anywhere, must all be answered. */
 const verify = (): Promise<void> =>
   new Promise((resolve) => {
-    const sent = randomBytes(1 << 20)
+    const count = Math.ceil((1 << 20) / request.length)
+    const before = load.before ?? { request: "", reply: "" }
+    const sent = Buffer.concat([Buffer.from(before.request), repeated(request, count)])
+    const expected = Buffer.concat([Buffer.from(before.reply), repeated(reply, count)])
     const received: Array<Buffer> = []
     let size = 0
     const socket = dial()
-    socket.on("connect", () => socket.write(sent))
+    socket.on("connect", () => {
+      for (let at = 0; at < sent.length; at += 1009) socket.write(sent.subarray(at, at + 1009))
+    })
     socket.on("error", fail)
     socket.on("data", (chunk) => {
       received.push(chunk)
       size += chunk.length
-      if (size < sent.length) return
-      if (!Buffer.concat(received).equals(sent)) fail("the echo differs")
+      if (size < expected.length) return
+      if (!Buffer.concat(received).equals(expected)) fail("the replies differ")
       socket.end()
       resolve()
     })
@@ -133,12 +140,12 @@ const measure = async (): Promise<Sample> => {
   measuring = false
   const micros = (performance.now() - startedAt) * 1000
   const after = cpuTimes()
-  const sorted = latencies.subarray(0, echoed).sort()
-  const figures = { rate: echoed / micros * 1e6, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
+  const sorted = latencies.subarray(0, answered).sort()
+  const figures = { rate: answered / micros * 1e6, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
   if (before === null || after === null) return { ...figures, cpu: null, others: null }
   const server = after.server - before.server
   const others = after.machine - before.machine - server - (after.load - before.load)
-  return { ...figures, cpu: server / echoed, others: Math.max(0, others / micros / os.cpus().length) }
+  return { ...figures, cpu: server / answered, others: Math.max(0, others / micros / os.cpus().length) }
 }
 
 await verify()

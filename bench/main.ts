@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: echo servers of this SDK, of the bare runtimes and of @effect/platform-node under the same load, turn by turn.
+ * `npm run bench`: servers of this SDK, of the bare runtimes and of @effect/platform-node under the same load, turn by turn.
  * Everything is compiled first, so that no loader is measured. CPU time a message against the bare runtime's is what counts: it
  * moves little with what else the machine does. `--help` tells the options.
  */
@@ -13,7 +13,16 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { Command, InvalidArgumentError, Option } from "commander"
 import { build } from "tsup"
-import { type Case, cases, type Contender, contenders, type Runtime, runtimes, type Sample } from "./cases.ts"
+import {
+  type Case,
+  cases,
+  type Contender,
+  contenders,
+  type Protocol,
+  type Runtime,
+  runtimes,
+  type Sample
+} from "./cases.ts"
 import type { Load } from "./load.ts"
 import { type Measurement, render, type Report } from "./report.ts"
 import type { Announcement } from "./servers/announce.ts"
@@ -47,7 +56,7 @@ const parse = (): Options => {
   const names = cases.map(({ name }) => name)
   const options = new Command("npm run bench --")
     .description(
-      "Measures echo servers on this SDK, on the bare runtimes and on @effect/platform-node, and compares them."
+      "Measures servers on this SDK, on the bare runtimes and on @effect/platform-node, and compares them."
     )
     .addOption(new Option("--runtime <name...>", "these runtimes alone").choices(runtimes).default(runtimes, "all"))
     .addOption(new Option("--case <name...>", "these cases alone").choices(names).default(names, "all"))
@@ -101,8 +110,8 @@ interface Server extends Contender {
   readonly process: ChildProcess
 }
 
-const start = async (contender: Contender): Promise<Server> => {
-  const child = run(onCpu(0, [...commands[contender.runtime], compiled(`servers/${contender.server}`)]))
+const start = async (contender: Contender, protocol: Protocol): Promise<Server> => {
+  const child = run(onCpu(0, [...commands[contender.runtime], compiled(`servers/${contender.server}`), protocol]))
   return { ...contender, process: child, address: await firstLine<Announcement>(child) }
 }
 
@@ -113,13 +122,10 @@ const stop = async ({ process }: Server): Promise<void> => {
   await exit
 }
 
-const sample = async (server: Server, { connectEach, connections, inFlight, size }: Case): Promise<Sample> => {
+const sample = async (server: Server, each: Case): Promise<Sample> => {
   const load: Load = {
     ...server.address,
-    connectEach,
-    connections,
-    inFlight,
-    size,
+    ...each,
     warmUpSeconds: Math.min(0.7, options.seconds),
     seconds: options.seconds
   }
@@ -131,11 +137,13 @@ const progress = (text: string): void => {
 }
 
 const measure = async (): Promise<ReadonlyArray<Measurement>> => {
-  const chosen = contenders.filter(({ runtime }) => options.runtime.includes(runtime))
   const measurements: Array<Measurement> = []
   for (const { name } of cases.filter(({ name }) => options.case.includes(name))) {
     const each = cases.find((other) => other.name === name)!
-    const servers = await Promise.all(chosen.map(start))
+    const chosen = contenders.filter(({ protocols, runtime }) =>
+      options.runtime.includes(runtime) && protocols.includes(each.protocol)
+    )
+    const servers = await Promise.all(chosen.map((contender) => start(contender, each.protocol)))
     const samples = servers.map((): Array<Sample> => [])
     for (let round = 1; round <= options.rounds; round++) {
       for (const [index, server] of servers.entries()) {

@@ -4,7 +4,7 @@
 import process from "node:process"
 import { type Case, cases, type Contender, type Runtime, type Sample } from "./cases.ts"
 
-export interface Measurement extends Omit<Contender, "server"> {
+export interface Measurement extends Omit<Contender, "server" | "protocols"> {
   readonly case: string
   readonly samples: ReadonlyArray<Sample>
 }
@@ -65,7 +65,7 @@ export const render = (report: Report): string => {
 }
 
 const introduction = ({ machine, pinned, rounds, seconds, versions }: Report): string =>
-  `Echo servers on ${Object.entries(versions).map(([runtime, version]) => `${runtime} ${version}`).join(", ")}\n` +
+  `Servers on ${Object.entries(versions).map(([runtime, version]) => `${runtime} ${version}`).join(", ")}\n` +
   `${machine}; load from another process${pinned ? ", each on a CPU of its own" : ""}; ` +
   `medians of ${rounds} rounds of ${seconds} s, taken in turn`
 
@@ -93,7 +93,8 @@ const summary = (measured: ReadonlyArray<Case>, report: Report): string => {
     ...runtimes.map((runtime) => {
       const own = report.measurements.find((other) =>
         other.case === name && other.runtime === runtime && other.kind === "netkit"
-      )!
+      )
+      if (own === undefined) return ""
       const value = ratio(own, rawOf(own, report))
       return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
     }),

@@ -3,6 +3,7 @@
  * At most three run at once; `stopAll` leaves none behind.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process"
+import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const commands = {
@@ -21,7 +22,12 @@ const isInstalled = (runtime: string): boolean => {
 
 export const runtimes = (Object.keys(commands) as Array<Runtime>).filter(isInstalled)
 
-const folder = fileURLToPath(new URL("../../examples/tutorial/", import.meta.url))
+const examples = new URL("../../examples/", import.meta.url)
+
+const fileOf = (name: string): string => {
+  const files = ["tutorial", "services"].map((folder) => fileURLToPath(new URL(`${folder}/${name}.ts`, examples)))
+  return files.find((file) => existsSync(file)) ?? name
+}
 
 export interface Ended {
   readonly code: number | null
@@ -61,7 +67,7 @@ export const start = async (
 ): Promise<Child> => {
   if (!second) await slot()
   const [command, ...args] = commands[runtime]
-  const child = spawn(command, [...args, `${folder}${name}.ts`, ...flags])
+  const child = spawn(command, [...args, fileOf(name), ...flags])
   running.add(child)
 
   let stdout = ""
