@@ -115,6 +115,8 @@ export const connect = (
       const cancel = transport.connect({ endpoint: SocketAddress.toEndpoint(remote), ...resolved }, {
         onOpen(handle) {
           connection = new ConnectionImpl(handle, environment)
+          // Asked for while it can be told, so that it is known also after the end.
+          void connection.localAddress
           resume(Exit.succeed(connection))
           return connection
         },

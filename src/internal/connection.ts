@@ -200,28 +200,29 @@ export class ConnectionImpl implements Connection, StreamEvents {
     if (this.#closing || this.released) return
     this.#closing = true
     const inbound = this.inbound
-    const flooded = inbound.started && inbound.paused
     const clear = inbound.started && !inbound.paused && inbound.queue.size === 0
+    // A peer in full flow may pause for a round trip; and what was written must not be lost to a request that is still on its way.
+    const patient = (inbound.started && inbound.paused) || this.#outbound.total > 0
     inbound.discard()
     inbound.fail(() => this.#closedByUs("read"))
     this.#outbound.finish(() => this.#closedByUs("write"), () => {
       if (inbound.ended || clear) return this.#release()
       this.#handle.shutdownWrite()
       this.#lingering = true
-      this.#releaseWhenQuiet(0, flooded)
+      this.#releaseWhenQuiet(0, patient)
     })
   }
 
   /**
-   * Bytes that wait unread in the kernel would turn the release into a reset, which destroys what was flushed (RFC 2525 section 2.17).
-   * So they are taken out until none come any more; a peer in full flow is given the time of a round trip to pause.
+   * Bytes that wait unread in the kernel, or come after the release, turn it into a reset, which destroys what was flushed (RFC 2525
+   * section 2.17). So they are taken out until the peer's FIN, or until none have come for a while: a look at the socket, or a round trip.
    */
-  #releaseWhenQuiet(discarded: number, flooded: boolean): void {
+  #releaseWhenQuiet(discarded: number, patient: boolean): void {
     this.#environment.transport.afterPoll(() => {
       const inbound = this.inbound
       if (inbound.ended || inbound.discarded === discarded) this.#release()
-      else this.#releaseWhenQuiet(inbound.discarded, flooded || inbound.discarded > this.#environment.readBuffer)
-    }, flooded ? roundTrip : 0)
+      else this.#releaseWhenQuiet(inbound.discarded, patient || inbound.discarded > this.#environment.readBuffer)
+    }, patient ? roundTrip : 0)
   }
 
   /** Cuts the connection off, with RST where the socket can. */
