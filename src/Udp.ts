@@ -147,7 +147,7 @@ export const request: {
     RequestOptions<R> | undefined
   ]
   return Effect.gen(function*() {
-    const resolved = yield* Effect.catchTag(Options.checked(() => resolveRequest(options ?? {})), "Unsupported", Effect.die)
+    const resolved = yield* Options.valid(() => resolveRequest(options ?? {}))
     const datagram = yield* self.outbound.prepare(message, to)
     const transmit = Effect.suspend(() => self.outbound.transmit(datagram))
     return yield* self.requests.run(datagram.to ?? self.remoteAddress!, transmit, resolved)

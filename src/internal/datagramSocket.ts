@@ -143,7 +143,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   readonly configure: Socket["configure"] = (settings) =>
     Effect.flatMap(
-      Options.checked(() => DatagramOptions.resolveSettings(settings)) as Effect.Effect<DatagramSettings, NetError.InvalidOption>,
+      Options.valid(() => DatagramOptions.resolveSettings(settings)),
       (resolved) => this.unsafeConfigure(resolved, "configure")
     )
 
@@ -159,7 +159,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   readonly joinMulticast: Socket["joinMulticast"] = (group, options = {}) =>
     Effect.flatMap(
-      Options.checked(() => this.#membership(group, options)) as Effect.Effect<Membership, NetError.InvalidOption>,
+      Options.valid(() => this.#membership(group, options)),
       (membership) =>
         Effect.acquireRelease(
           Effect.suspend(() => this.#attempt("join", "interface", membership.interface, () => this.#join(membership))),

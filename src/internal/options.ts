@@ -46,6 +46,9 @@ export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Uns
     }
   })
 
+/** As `checked`, for checks that ask nothing of the runtime. */
+export const valid = checked as <A>(check: () => A) => Effect.Effect<A, InvalidOption>
+
 /** A whole number from `least` on. */
 export const whole = (option: string, value: number | undefined, otherwise: number, least: number, expected: string): number => {
   if (value === undefined) return otherwise
