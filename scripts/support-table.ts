@@ -11,6 +11,8 @@ import { type Runtime, runtimes } from "./runtimes.ts"
 const rows: Record<Capability, string> = {
   unix: "Unix domain sockets",
   datagram: "UDP",
+  datagramReusePort: "UDP `reusePort`: several processes share a port and its senders",
+  datagramErrors: "UDP: why a datagram was not sent, and that a connected peer refuses, is told",
   localAddress: "`localAddress` and `localPort` of an outgoing connection",
   backlog: "`backlog`, the length of the kernel's queue",
   acceptPause: "the kernel's queue fills while nobody accepts (elsewhere this library queues, up to `backlog`)",

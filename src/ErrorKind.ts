@@ -38,6 +38,7 @@ const byCode: Readonly<Record<string, ErrorKind>> = {
   DNS_ENOTFOUND: "NameNotFound",
   EADDRINUSE: "AddressInUse",
   EADDRNOTAVAIL: "AddressNotAvailable",
+  ENODEV: "AddressNotAvailable",
   EACCES: "PermissionDenied",
   EPERM: "PermissionDenied",
   ECONNRESET: "ConnectionReset",

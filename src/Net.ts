@@ -137,21 +137,15 @@ export const connect = (
   })
 
 const resolveConnect = (remote: SocketAddress.SocketAddress, options: ConnectOptions, transport: Transport) => {
-  const { localAddress, localPort } = options
   if (SocketAddress.isInetAddress(remote) && remote.port === 0) {
     throw new NetError.InvalidOption({ option: "port", value: 0, expected: "a port to connect to" })
   }
-  if (localAddress !== undefined && !SocketAddress.isIp(localAddress)) {
-    throw new NetError.InvalidOption({ option: "localAddress", value: localAddress, expected: "an IP address" })
-  }
-  Options.needs(transport, "localAddress", localAddress !== undefined || localPort !== undefined, "connect")
-  const port = localPort === undefined ? undefined : Options.whole("localPort", localPort, 0, 0, "a port")
-  if (port !== undefined && port > 65535) throw new NetError.InvalidOption({ option: "localPort", value: port, expected: "a port" })
+  const local = Options.local(options)
+  Options.needs(transport, "localAddress", local.localAddress !== undefined || local.localPort !== undefined, "connect")
   return {
     ...Options.resolve(options, transport, "connect"),
-    connectTimeout: Options.duration("connectTimeout", options.connectTimeout, "10 seconds"),
-    localAddress: localAddress?.replace(/^\[|\]$/g, ""),
-    localPort: port
+    ...local,
+    connectTimeout: Options.duration("connectTimeout", options.connectTimeout, "10 seconds")
   }
 }
 

@@ -29,6 +29,7 @@ export type TypeId = typeof TypeId
 export type Operation =
   | "connect"
   | "listen"
+  | "bind"
   | "accept"
   | "read"
   | "write"
@@ -38,6 +39,8 @@ export type Operation =
   | "encode"
   | "send"
   | "receive"
+  | "join"
+  | "configure"
 
 /** What every error of a socket says. `address` is the peer's, or the one listened on. */
 interface SocketErrorProps {
@@ -49,6 +52,7 @@ interface SocketErrorProps {
 const verbs: Readonly<Record<Operation, string>> = {
   connect: "connect to",
   listen: "listen on",
+  bind: "bind",
   accept: "accept on",
   read: "read from",
   write: "write to",
@@ -57,7 +61,9 @@ const verbs: Readonly<Record<Operation, string>> = {
   decode: "decode from",
   encode: "encode for",
   send: "send to",
-  receive: "receive on"
+  receive: "receive from",
+  join: "join",
+  configure: "configure"
 }
 
 const describe = (self: SocketErrorProps, what: string): string =>
@@ -146,7 +152,7 @@ export class AddressNotAvailable extends leaf("AddressNotAvailable", "not an add
  *
  * @category errors
  */
-export class PermissionDenied extends leaf("PermissionDenied", "permission denied; ports below 1024 want privileges, Deno wants --allow-net") {}
+export class PermissionDenied extends leaf("PermissionDenied", "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net") {}
 
 /**
  * The process has no descriptors, or the system no memory, left for another socket.
@@ -393,6 +399,27 @@ export type ReadError = ConnectionReset | ConnectionClosed | ReadTimeout | Unkno
 export type WriteError = ConnectionReset | BrokenPipe | ConnectionClosed | WriteTimeout | Unknown
 
 /**
+ * What receiving a datagram can fail with. The first three come from the network (ICMP), on a connected socket only, and do not end it.
+ *
+ * @category unions
+ */
+export type DatagramReceiveError = ConnectionRefused | HostUnreachable | NetworkUnreachable | ConnectionClosed | Unknown
+
+/**
+ * What sending a datagram, joining a group or setting an option can fail with.
+ *
+ * @category unions
+ */
+export type DatagramError =
+  | DatagramReceiveError
+  | MessageTooLarge
+  | NameNotFound
+  | AddressNotAvailable
+  | PermissionDenied
+  | ResourceExhausted
+  | InvalidOption
+
+/**
  * What decoding or encoding frames can fail with.
  *
  * @category unions
@@ -404,7 +431,16 @@ export type FrameError = FrameTooLarge | FrameMalformed | FrameTruncated
  *
  * @category unions
  */
-export type NetError = ConnectError | BindError | AcceptError | ReadError | WriteError | FrameError | UnexpectedEnd | MessageTooLarge | TlsFailure
+export type NetError =
+  | ConnectError
+  | BindError
+  | AcceptError
+  | ReadError
+  | WriteError
+  | DatagramError
+  | FrameError
+  | UnexpectedEnd
+  | TlsFailure
 
 /**
  * Whether a value is an error of this SDK.

@@ -3,6 +3,7 @@
  * The core owns queues, waiting, interruption, timeouts and error types; an adapter owns only I/O.
  * An adapter promises to call `onClose` exactly once for every handle it hands out, whatever happens.
  */
+import type { BindDatagramEvents, DatagramRequest } from "./DatagramTransport.ts"
 import type { ErrorKind } from "./ErrorKind.ts"
 
 /** Where a stream socket is bound or connected: an IP address and port, or a Unix domain path. */
@@ -135,6 +136,10 @@ export interface Capabilities {
   readonly unreachableVisible: boolean
   readonly unix: boolean
   readonly datagram: boolean
+  /** Datagram sockets of several processes share a port. */
+  readonly datagramReusePort: boolean
+  /** Why a datagram was not sent or not delivered is told: unreachable, or refused by the peer of a connected socket. */
+  readonly datagramErrors: boolean
 }
 
 /** The name of one capability, as `Unsupported` reports it. */
@@ -147,6 +152,13 @@ export interface Failure {
   readonly message: string
 }
 
+/** Exactly one of the two is called, once; neither after the request was cancelled. */
+export interface LookupEvents {
+  /** All addresses of the name, in the resolver's order; at least one. */
+  onFound(addresses: ReadonlyArray<string>): void
+  onFail(error: unknown): void
+}
+
 /** A runtime's sockets. One value a runtime; it keeps no state between requests. */
 export interface Transport {
   /** `node`, `deno`, `bun`, `memory`, or a name of its own. */
@@ -154,7 +166,11 @@ export interface Transport {
   readonly capabilities: Capabilities
   connect(request: ConnectRequest, events: ConnectEvents): Cancel
   listen(request: ListenRequest, events: ListenEvents): Cancel
-  /** Names an error that came up through `onFail`, `onClose` or `onAcceptError`. Never throws. */
+  /** There where `capabilities.datagram` is. */
+  bindDatagram?(request: DatagramRequest, events: BindDatagramEvents): Cancel
+  /** Finds the addresses of a host name. Without it, datagrams go to IP addresses only. */
+  lookup?(host: string, events: LookupEvents): Cancel
+  /** Names an error that the transport has reported or thrown. Never throws. */
   classify(error: unknown): Failure
   /**
    * Calls back once the runtime has looked at its sockets at least once more, so that bytes which wait are delivered before; and not

@@ -61,9 +61,44 @@ export interface BunListener {
   stop(): void
 }
 
+/** A datagram socket. `send` says whether the kernel took it and throws what the kernel says; `sendMany` says how many it took. */
+export interface BunUdpSocket {
+  readonly address: { readonly address: string; readonly port: number }
+  send(bytes: Uint8Array, port?: number, address?: string): boolean
+  /** Bytes, port, address, and so on; bytes alone on a connected socket. */
+  sendMany(datagrams: ReadonlyArray<Uint8Array | number | string>): number
+  setBroadcast(enabled: boolean): unknown
+  setTTL(hops: number): unknown
+  setMulticastTTL(hops: number): unknown
+  setMulticastLoopback(enabled: boolean): unknown
+  setMulticastInterface(address: string): boolean
+  addMembership(group: string, interfaceAddress?: string): unknown
+  dropMembership(group: string, interfaceAddress?: string): unknown
+  addSourceSpecificMembership(source: string, group: string, interfaceAddress?: string): unknown
+  dropSourceSpecificMembership(source: string, group: string, interfaceAddress?: string): unknown
+  close(): void
+}
+
+interface UdpOptions {
+  readonly hostname: string
+  readonly port: number
+  readonly connect?: { readonly hostname: string; readonly port: number }
+  readonly binaryType: "uint8array"
+  readonly socket: {
+    data(socket: unknown, bytes: Uint8Array, port: number, address: string, flags?: { readonly truncated: boolean }): void
+    drain(): void
+    /** Called with the error alone, though Bun's types put the socket before it. Without it, an ICMP error ends the process. */
+    error(...args: ReadonlyArray<unknown>): void
+  }
+}
+
 interface BunLike {
   connect(options: ConnectOptions): Promise<unknown>
   listen(options: ListenOptions): BunListener
+  udpSocket(options: UdpOptions): Promise<BunUdpSocket>
+  readonly dns: {
+    lookup(host: string): Promise<ReadonlyArray<{ readonly address: string }>>
+  }
 }
 
 /** Bun itself. */

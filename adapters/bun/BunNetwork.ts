@@ -14,9 +14,11 @@ import type {
   InetEndpoint,
   ListenEvents,
   ListenRequest,
+  LookupEvents,
   Transport
 } from "../../src/Transport.ts"
 import { afterPoll, bun, type BunListener, toOptions } from "./BunApi.ts"
+import { bindDatagram } from "./BunDatagram.ts"
 import { BunStream, handlers, type Opener } from "./BunStream.ts"
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
@@ -112,6 +114,17 @@ const boundAddress = (listener: BunListener, { host }: InetEndpoint): Endpoint =
   return { host: name.address ?? host, port: name.port ?? 0 }
 }
 
+const lookup = (host: string, events: LookupEvents): Cancel => {
+  let cancelled = false
+  bun().dns.lookup(host).then(
+    (found) => cancelled || events.onFound(found.map(({ address }) => address)),
+    (error: unknown) => cancelled || events.onFail(error)
+  )
+  return () => {
+    cancelled = true
+  }
+}
+
 /**
  * Bun's sockets as a transport.
  *
@@ -130,10 +143,14 @@ export const transport: Transport = {
     resetVisible: true,
     unreachableVisible: false,
     unix: true,
-    datagram: false
+    datagram: true,
+    datagramReusePort: true,
+    datagramErrors: true
   },
   connect,
   listen,
+  bindDatagram,
+  lookup,
   classify,
   afterPoll(callback, millis = 0) {
     if (millis > 0) setTimeout(callback, millis)

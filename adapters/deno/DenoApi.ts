@@ -3,7 +3,7 @@
  * Looked up when first called, never when imported: the module loads on any runtime.
  * https://docs.deno.com/api/deno/~/Deno.Conn
  */
-import type { Endpoint } from "../../src/Transport.ts"
+import type { Endpoint, InetEndpoint } from "../../src/Transport.ts"
 
 interface DenoAddress {
   readonly hostname?: string
@@ -29,9 +29,19 @@ export interface DenoListener {
   close(): void
 }
 
+interface NetPermission {
+  readonly name: "net"
+  readonly host: string
+}
+
 interface DenoLike {
   connect(options: object): Promise<DenoConn>
   listen(options: object): DenoListener
+  readonly permissions: {
+    /** Asks the user where nothing is settled and there is a terminal. */
+    request(permission: NetPermission): Promise<{ readonly state: string }>
+    querySync(permission: NetPermission): { readonly state: string }
+  }
 }
 
 /** Deno itself. */
@@ -42,6 +52,19 @@ export const hasUnstableNet = (): boolean => {
   const { Deno } = globalThis as { readonly Deno?: { readonly listenDatagram?: unknown } }
   return typeof Deno?.listenDatagram === "function"
 }
+
+const netPermission = ({ host, port }: InetEndpoint): NetPermission => ({
+  name: "net",
+  host: host.includes(":") ? `[${host.replace(/%.*/, "")}]:${port}` : `${host}:${port}`
+})
+
+/** Whether this address may be used, which the user is asked where nothing is settled. */
+export const requestNet = async (endpoint: InetEndpoint): Promise<boolean> =>
+  (await deno().permissions.request(netPermission(endpoint))).state === "granted"
+
+/** Whether this address may be used as things are. */
+export const mayUse = (endpoint: InetEndpoint): boolean =>
+  deno().permissions.querySync(netPermission(endpoint)).state === "granted"
 
 /** An endpoint in the words of `Deno.connect` and `Deno.listen`. */
 export const toOptions = (endpoint: Endpoint): object =>

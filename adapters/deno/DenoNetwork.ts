@@ -16,7 +16,9 @@ import type {
   Transport
 } from "../../src/Transport.ts"
 import { transport as compat } from "../node/NodeNetwork.ts"
-import { deno, hasUnstableNet, toOptions } from "./DenoApi.ts"
+import { lookup } from "../node/lookup.ts"
+import { deno, hasUnstableNet, mayUse, toOptions } from "./DenoApi.ts"
+import { bindDatagram } from "./DenoDatagram.ts"
 import { DenoListener } from "./DenoListener.ts"
 import { DenoStream } from "./DenoStream.ts"
 
@@ -80,12 +82,26 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
   events.onListening(new DenoListener(listener, request, events))
 }
 
-/** Deno's `node:net` says EINVAL of an address that is not this machine's, where Node says EADDRNOTAVAIL. */
+/**
+ * What Deno's node-compatible modules say in other words than Node: EINVAL of an address or interface that is not this machine's, and
+ * UNKNOWN of a datagram that it may not send.
+ */
 const classifyBoth = (error: unknown): Failure => {
   const failure = classify(error)
-  const isBind = failure.code === "EINVAL" && /^(bind|listen) EINVAL/.test(failure.message)
-  return isBind ? { ...failure, kind: "AddressNotAvailable" } : failure
+  const { code, message } = failure
+  if (code === "EINVAL" && foreign.test(message)) return { ...failure, kind: "AddressNotAvailable" }
+  return code === "UNKNOWN" && isForbidden(error as SendError) ? { ...failure, kind: "PermissionDenied" } : failure
 }
+
+interface SendError {
+  readonly address?: string
+  readonly port?: number
+}
+
+const isForbidden = ({ address, port }: SendError): boolean =>
+  address !== undefined && port !== undefined && !mayUse({ host: address, port })
+
+const foreign = /^(bind|listen|addMembership|addSourceSpecificMembership|setMulticastInterface) EINVAL/
 
 /**
  * Deno's sockets as a transport. `reusePort` wants `--unstable-net`: without it Deno ends the process.
@@ -107,10 +123,14 @@ export const transport: Transport = {
     resetVisible: true,
     unreachableVisible: true,
     unix: true,
-    datagram: false
+    datagram: true,
+    datagramReusePort: false,
+    datagramErrors: false
   },
   connect,
   listen,
+  bindDatagram,
+  lookup,
   classify: classifyBoth,
   afterPoll(callback, millis = 0) {
     // A timer that is due runs before the sockets are polled, an immediate after.

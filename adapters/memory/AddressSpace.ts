@@ -18,6 +18,8 @@ export interface Binding {
 // The dynamic ports, RFC 6335 section 6.
 const ephemeral = { first: 49152, count: 16384 }
 
+const loopbackBlock = Ip.parseBlock("127.0.0.0/8")!
+
 const isV6 = (address: string): boolean => address.includes(":")
 
 const isWildcard = (address: string): boolean => address === "0.0.0.0" || address === "::"
@@ -41,8 +43,8 @@ const keyOf = (endpoint: Endpoint): string | number => "path" in endpoint ? endp
 
 const hostOf = (endpoint: Endpoint): string => (endpoint as InetEndpoint).host
 
-/** Whether connections to `host` reach a listener that has the right port. */
-const covers = ({ localAddress, ipv6Only }: Binding, host: string): boolean => {
+/** Whether what is sent to `host` reaches a listener that has the right port. */
+export const covers = ({ localAddress, ipv6Only }: Binding, host: string): boolean => {
   const bound = hostOf(localAddress)
   return bound === host || (bound === "::" && (isV6(host) || !ipv6Only)) || (bound === "0.0.0.0" && !isV6(host))
 }
@@ -69,7 +71,7 @@ export class AddressSpace<Listener extends Binding> {
   /** What a dialled endpoint may mean, in order; a wildcard means this host, as on Linux. Throws ENOTFOUND. */
   destinations(endpoint: Endpoint): ReadonlyArray<Endpoint> {
     if ("path" in endpoint) return [endpoint]
-    return this.#lookup(endpoint.host).map((host) => ({
+    return this.lookup(endpoint.host).map((host) => ({
       host: isWildcard(host) ? loopbackFor(host) : host,
       port: endpoint.port
     }))
@@ -82,7 +84,7 @@ export class AddressSpace<Listener extends Binding> {
       if (all.length === 0) throw systemError("connect", "ENOENT", destination)
       return all[0]!
     }
-    if (!this.#isOwn(destination.host)) throw systemError("connect", "ENETUNREACH", destination)
+    if (!this.isOwn(destination.host)) throw systemError("connect", "ENETUNREACH", destination)
     const exact = all.find((listener) => hostOf(listener.localAddress) === destination.host)
     const listener = exact ?? all.find((listener) => covers(listener, destination.host))
     if (listener === undefined) throw systemError("connect", "ECONNREFUSED", destination)
@@ -93,7 +95,7 @@ export class AddressSpace<Listener extends Binding> {
   /** Takes a local port for a connection to `destination`, until `releasePort`. Throws as bind(2). */
   claimPort(destination: Endpoint, localAddress: string | undefined, localPort = 0): Endpoint {
     if ("path" in destination) return destination
-    const host = this.#sourceFor(destination.host, localAddress)
+    const host = this.sourceFor(destination.host, localAddress)
     const local = { host, port: localPort || this.#freePort(host) }
     const name = `${host} ${local.port}`
     const taken = this.#dialled.has(name) || this.#listeners.get(local.port)?.some((listener) => covers(listener, host))
@@ -128,33 +130,48 @@ export class AddressSpace<Listener extends Binding> {
     else this.#listeners.delete(key)
   }
 
-  #lookup(host: string): ReadonlyArray<string> {
+  /** Who is bound to the port, in the order of binding. */
+  boundTo(port: number): ReadonlyArray<Listener> {
+    return this.#listeners.get(port) ?? []
+  }
+
+  /** All addresses of a host, in order. Throws ENOTFOUND. */
+  lookup(host: string): ReadonlyArray<string> {
     const address = canonical(host)
     const found = address === undefined ? this.#names.get(host.toLowerCase()) : [address]
     if (found === undefined || found.length === 0) throw systemError("getaddrinfo", "ENOTFOUND", host)
     return found
   }
 
-  #isOwn(address: string): boolean {
+  isOwn(address: string): boolean {
     return isLoopback(address) || this.#own.some((block) => Ip.contains(block, Ip.parse(address)!))
+  }
+
+  /** Whether it means every host of a block, or of the network. Blocks of one or two addresses have no such (RFC 3021). */
+  isBroadcast(address: string): boolean {
+    if (address === "255.255.255.255") return true
+    const ip = Ip.parse(address)!
+    return ip.version === 4 && [loopbackBlock, ...this.#own].some((block) =>
+      block.prefix < 127 && Ip.contains(block, ip) && ip.groups.every((group, i) => (group | block.masks[i]!) === 0xffff)
+    )
   }
 
   #bindable(endpoint: Endpoint): Endpoint {
     if ("path" in endpoint) return endpoint
-    const host = this.#lookup(endpoint.host)[0]!
-    if (!isWildcard(host) && !this.#isOwn(host)) {
+    const host = this.lookup(endpoint.host)[0]!
+    if (!isWildcard(host) && !this.isOwn(host)) {
       throw systemError("listen", "EADDRNOTAVAIL", { host, port: endpoint.port })
     }
     return { host, port: endpoint.port || this.#freePort(host) }
   }
 
-  /** Left to itself, a connection to a loopback address starts at the first one, any other where it goes to. */
-  #sourceFor(destination: string, wanted: string | undefined): string {
+  /** Left to itself, what goes to a loopback address starts at the first one, any other where it goes to. */
+  sourceFor(destination: string, wanted: string | undefined): string {
     if (wanted === undefined || isWildcard(wanted)) {
       return isLoopback(destination) ? loopbackFor(destination) : destination
     }
     const host = canonical(wanted)
-    if (host !== undefined && isV6(host) === isV6(destination) && this.#isOwn(host)) return host
+    if (host !== undefined && isV6(host) === isV6(destination) && this.isOwn(host)) return host
     throw systemError("bind", "EADDRNOTAVAIL", wanted)
   }
 

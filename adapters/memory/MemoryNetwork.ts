@@ -1,5 +1,5 @@
 /**
- * A network in memory, for tests and demonstrations: listeners, connections and names that no other network sees.
+ * A network in memory, for tests and demonstrations: listeners, connections, datagrams and names that no other network sees.
  * It keeps the promises of real sockets (bounded buffers, half-close, resets, backlog) and passes the same conformance
  * suite, but uses no clock and no chance: the same program gives the same events in the same order.
  */
@@ -7,9 +7,11 @@ import * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import { whole } from "../../src/internal/options.ts"
 import * as Network from "../../src/Network.ts"
-import type { Cancel, Capabilities, ListenEvents, ListenRequest, Transport } from "../../src/Transport.ts"
+import type { BindDatagramEvents, DatagramRequest } from "../../src/DatagramTransport.ts"
+import type { Cancel, Capabilities, ListenEvents, ListenRequest, LookupEvents, Transport } from "../../src/Transport.ts"
 import { AddressSpace } from "./AddressSpace.ts"
 import type { Kernel } from "./Kernel.ts"
+import { MemoryDatagram } from "./MemoryDatagram.ts"
 import { MemoryDial } from "./MemoryDial.ts"
 import { MemoryListener } from "./MemoryListener.ts"
 import { TaskQueue } from "./TaskQueue.ts"
@@ -47,7 +49,9 @@ const capabilities: Capabilities = {
   resetVisible: true,
   unreachableVisible: true,
   unix: true,
-  datagram: false
+  datagram: true,
+  datagramReusePort: true,
+  datagramErrors: true
 }
 
 /**
@@ -69,39 +73,69 @@ const capabilities: Capabilities = {
 export const make = (options: Options = {}): Transport => {
   const bufferSize = whole("bufferSize", options.bufferSize, 65536, 1, "a number of bytes from 1")
   const backlog = whole("backlog", options.backlog, 511, 0, "a whole number from 0")
-  const addresses = new AddressSpace<MemoryListener>(options.names ?? {}, options.addresses ?? [])
-  const kernel: Kernel = { tasks: new TaskQueue(), addresses, bufferSize }
+  const { addresses = [], names = {} } = options
+  const kernel: Kernel = {
+    tasks: new TaskQueue(),
+    addresses: new AddressSpace(names, addresses),
+    datagrams: new AddressSpace(names, addresses),
+    bufferSize
+  }
   return {
     runtime: "memory",
     capabilities,
     connect: (request, events) => new MemoryDial(kernel, request, events).cancel,
     listen: (request, events) => listen(kernel, { ...request, backlog: request.backlog ?? backlog }, events),
+    bindDatagram: (request, events) => bindDatagram(kernel, request, events),
+    lookup: (host, events) => lookup(kernel, host, events),
     classify,
     // What can be delivered now has its task already, and that comes first.
     afterPoll: (callback) => kernel.tasks.post(callback)
   }
 }
 
-const listen = (
-  kernel: Kernel,
-  request: ListenRequest & { readonly backlog: number },
-  events: ListenEvents
-): Cancel => {
+/** Does in a task of its own what gives a value or throws, and tells which; unless it is cancelled before. */
+const inTask = <A>(kernel: Kernel, run: () => A, onValue: (value: A) => void, onFail: (error: unknown) => void): Cancel => {
   let cancelled = false
   kernel.tasks.post(() => {
     if (cancelled) return
-    let listener: MemoryListener
+    let value: A
     try {
-      listener = new MemoryListener(kernel, kernel.addresses.resolveBinding(request.endpoint, request), request, events)
+      value = run()
     } catch (error) {
-      return events.onFail(error)
+      return onFail(error)
     }
-    events.onListening(listener)
+    onValue(value)
   })
   return () => {
     cancelled = true
   }
 }
+
+const listen = (kernel: Kernel, request: ListenRequest & { readonly backlog: number }, events: ListenEvents): Cancel =>
+  inTask(
+    kernel,
+    () => new MemoryListener(kernel, kernel.addresses.resolveBinding(request.endpoint, request), request, events),
+    (listener) => events.onListening(listener),
+    (error) => events.onFail(error)
+  )
+
+const bindDatagram = (kernel: Kernel, request: DatagramRequest, events: BindDatagramEvents): Cancel =>
+  inTask(
+    kernel,
+    () => new MemoryDatagram(kernel, request),
+    (socket) => {
+      socket.events = events.onOpen(socket)
+    },
+    (error) => events.onFail(error)
+  )
+
+const lookup = (kernel: Kernel, host: string, events: LookupEvents): Cancel =>
+  inTask(
+    kernel,
+    () => kernel.addresses.lookup(host),
+    (addresses) => events.onFound(addresses),
+    (error) => events.onFail(error)
+  )
 
 /**
  * A memory network of its own for whatever is built with this layer: a test that provides it starts from nothing.

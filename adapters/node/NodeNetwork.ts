@@ -1,5 +1,5 @@
 /**
- * The network of Node, over `node:net`.
+ * The network of Node, over `node:net` and `node:dgram`.
  * `net` accepts at once, whatever the core wants (`acceptPause` false), and drops connections by itself when descriptors run out.
  * It also works under the `node:net` of Deno and Bun; the Deno adapter uses it for what Deno's own sockets lack.
  */
@@ -11,10 +11,13 @@ import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import * as Network from "../../src/Network.ts"
 import type { Cancel, ConnectEvents, ConnectRequest, Endpoint, ListenEvents, ListenerHandle, ListenRequest, StreamOptions, Transport } from "../../src/Transport.ts"
+import { lookup } from "./lookup.ts"
+import { bindDatagram } from "./NodeDatagram.ts"
 import { NodeStream } from "./NodeStream.ts"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
+const hasReusePort = isNode && (major > 23 || (major === 23 && minor >= 1))
 
 const socketOptions = (options: StreamOptions) => ({
   allowHalfOpen: true,
@@ -130,17 +133,21 @@ export const transport: Transport = {
     reset: true,
     acceptPause: false,
     backlog: true,
-    reusePort: isNode && (major > 23 || (major === 23 && minor >= 1)),
+    reusePort: hasReusePort,
     ipv6Only: true,
     localAddress: true,
     keepAliveDelay: true,
     resetVisible: true,
     unreachableVisible: true,
     unix: true,
-    datagram: false
+    datagram: true,
+    datagramReusePort: hasReusePort,
+    datagramErrors: true
   },
   connect,
   listen,
+  bindDatagram,
+  lookup,
   classify,
   afterPoll(callback, millis = 0) {
     if (millis > 0) setTimeout(callback, millis)

@@ -5,6 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidOption, type Operation, Unsupported } from "../NetError.ts"
+import { isIp } from "../SocketAddress.ts"
 import type { Capability, StreamOptions, Transport } from "../Transport.ts"
 
 /** Options that a connection keeps for its life, dialled or accepted. */
@@ -45,11 +46,28 @@ export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Uns
     }
   })
 
+/** As `checked`, for checks that ask nothing of the runtime. */
+export const valid = checked as <A>(check: () => A) => Effect.Effect<A, InvalidOption>
+
 /** A whole number from `least` on. */
 export const whole = (option: string, value: number | undefined, otherwise: number, least: number, expected: string): number => {
   if (value === undefined) return otherwise
   if (!Number.isSafeInteger(value) || value < least) throw new InvalidOption({ option, value, expected })
   return value
+}
+
+/** Where to dial or send from: an IP address without brackets, and a port. */
+export const local = ({ localAddress, localPort }: {
+  readonly localAddress?: string | undefined
+  readonly localPort?: number | undefined
+}) => {
+  if (localAddress !== undefined && !isIp(localAddress)) {
+    throw new InvalidOption({ option: "localAddress", value: localAddress, expected: "an IP address" })
+  }
+  if (localPort !== undefined && !(Number.isInteger(localPort) && localPort >= 0 && localPort <= 65535)) {
+    throw new InvalidOption({ option: "localPort", value: localPort, expected: "a port" })
+  }
+  return { localAddress: localAddress?.replace(/^\[|\]$/g, ""), localPort }
 }
 
 /** A duration that is not negative; `Duration` itself takes NaN and negative numbers for zero. */

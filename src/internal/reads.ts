@@ -116,5 +116,5 @@ export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, O
 }
 
 /** Not as the Buffer that Node gives: `slice` of a Buffer is a view, of any other Uint8Array a copy. */
-const plain = (bytes: Uint8Array): Uint8Array =>
+export const plain = (bytes: Uint8Array): Uint8Array =>
   bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)

@@ -1,0 +1,274 @@
+/**
+ * The state behind `UdpSocket` and `UdpConnection`: the seam's events come in below, the public effects go out above.
+ * A datagram goes to the request it answers, else to a server's handler, else to the queue; a waiting receiver holds none, so that
+ * interrupting one loses nothing. What the network reports (ICMP) fails who waits on a connected socket, and ends no socket.
+ */
+import * as Chunk from "effect/Chunk"
+import type * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import type { DatagramEvents, DatagramHandle, DatagramSettings, Membership } from "../DatagramTransport.ts"
+import type { ErrorKind } from "../ErrorKind.ts"
+import * as NetError from "../NetError.ts"
+import { type AddressInput, InetAddress } from "../SocketAddress.ts"
+import type { Transport } from "../Transport.ts"
+import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.ts"
+import * as DatagramOptions from "./datagramOptions.ts"
+import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
+import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
+import * as Options from "./options.ts"
+import { plain } from "./reads.ts"
+import { Requests } from "./requests.ts"
+import { nextTurn, type Resume, wake } from "./turn.ts"
+
+interface Receiver {
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly resume: Resume<never, never>
+  /** What the receiver does when it goes on: the receive itself, once more. */
+  readonly retry: Effect.Effect<never, never>
+}
+
+export interface DatagramEnvironment {
+  readonly transport: Transport
+  readonly clock: Clock.Clock
+  readonly bounds: Bounds
+  readonly remote: InetAddress | undefined
+}
+
+const receiveKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionRefused", "HostUnreachable", "NetworkUnreachable"])
+const configureKinds: ReadonlySet<ErrorKind> = new Set(["PermissionDenied", "ResourceExhausted"])
+
+export class DatagramSocketImpl implements Socket, DatagramEvents {
+  readonly [TypeId]: TypeId = TypeId
+  readonly address: InetAddress
+  readonly remoteAddress: InetAddress | undefined
+  readonly queue: DatagramQueue
+  readonly outbound: DatagramOutbound
+  readonly requests: Requests
+  /** Takes a datagram before it is queued: a server that has a handler to spare. */
+  onDatagram: ((datagram: Datagram) => boolean) | undefined
+  received = 0
+  readonly #handle: DatagramHandle
+  readonly #transport: Transport
+  readonly #memberships = new Set<string>()
+  #errors = 0
+  #receivers: Array<Receiver> = []
+  /** What the network said of the peer while nobody waited, for the next receive. */
+  #news: NetError.DatagramReceiveError | undefined
+  #lastSender: InetAddress
+  #closing = false
+  #released = false
+  #awaiting: Array<() => void> = []
+
+  constructor(handle: DatagramHandle, environment: DatagramEnvironment) {
+    const { bounds, clock, remote, transport } = environment
+    this.#handle = handle
+    this.#transport = transport
+    this.address = new InetAddress(handle.localAddress.host, handle.localAddress.port)
+    this.remoteAddress = remote
+    this.#lastSender = remote ?? this.address
+    this.queue = new DatagramQueue(bounds)
+    this.requests = new Requests(clock)
+    this.outbound = new DatagramOutbound(handle, transport, this.address, remote)
+  }
+
+  get stats(): Effect.Effect<UdpStats> {
+    return Effect.sync(() => ({
+      received: this.received,
+      sent: this.outbound.sent,
+      dropped: this.queue.dropped,
+      queued: this.queue.size,
+      queuedBytes: this.queue.bytes,
+      errors: this.#errors
+    }))
+  }
+
+  // --- receiving ---
+
+  readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.withFiberRuntime((fiber) => {
+    const datagram = this.queue.shift()
+    return datagram === undefined ? this.#wait(fiber as Receiver["fiber"], this.receive) : Exit.succeed(datagram)
+  })
+
+  /** All that wait, at least one. */
+  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.withFiberRuntime((fiber) =>
+    this.queue.size === 0
+      ? this.#wait(fiber as Receiver["fiber"], this.#receiveAll)
+      : Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
+  )
+
+  readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = Stream.repeatEffectChunkOption(
+    Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
+  )
+
+  /** For a receiver that found nothing: the failure, or the wait for a datagram and then `retry`. Without a canceler, as `Inbound.wait`. */
+  #wait<A>(
+    fiber: Receiver["fiber"],
+    retry: Effect.Effect<A, NetError.DatagramReceiveError>
+  ): Effect.Effect<A, NetError.DatagramReceiveError> {
+    if (this.#closing) return Exit.fail(this.#closedByUs("receive"))
+    if (this.#news !== undefined) {
+      const news = this.#news
+      this.#news = undefined
+      return Exit.fail(news)
+    }
+    return Effect.async((resume) => {
+      if (this.queue.size > 0 || this.#closing || this.#news !== undefined) return resume(retry)
+      if (this.#receivers.length > 0) this.#receivers = this.#receivers.filter(({ fiber }) => fiber.unsafePoll() === null)
+      this.#receivers.push({ fiber, resume, retry } as unknown as Receiver)
+    })
+  }
+
+  /** Every one: the first may be a fiber that was interrupted and has not ended yet, and who finds nothing waits again. */
+  #wakeReceivers(): void {
+    const receivers = this.#receivers
+    if (receivers.length === 0) return
+    this.#receivers = []
+    for (const { resume, retry } of receivers) wake(resume, retry)
+  }
+
+  // --- sending ---
+
+  readonly send = (message: Message, to?: AddressInput): Effect.Effect<void, NetError.DatagramError> =>
+    Effect.suspend(() => this.outbound.send(message, to))
+
+  readonly sendMany = (
+    messages: Iterable<Message | readonly [Message, AddressInput]>
+  ): Effect.Effect<void, NetError.DatagramError> => Effect.suspend(() => this.outbound.sendMany(messages))
+
+  // --- options and groups ---
+
+  readonly configure: Socket["configure"] = (settings) =>
+    Effect.flatMap(
+      Options.valid(() => DatagramOptions.resolveSettings(settings)),
+      (resolved) => this.unsafeConfigure(resolved, "configure")
+    )
+
+  unsafeConfigure(
+    settings: DatagramSettings,
+    operation: "configure" | "bind" | "connect"
+  ): Exit.Exit<void, NetError.DatagramError> {
+    return this.#attempt(operation, "multicastInterface", settings.multicastInterface, () => {
+      this.#handle.configure(settings)
+      this.outbound.broadcast = settings.broadcast ?? this.outbound.broadcast
+    })
+  }
+
+  readonly joinMulticast: Socket["joinMulticast"] = (group, options = {}) =>
+    Effect.flatMap(
+      Options.valid(() => this.#membership(group, options)),
+      (membership) =>
+        Effect.acquireRelease(
+          Effect.suspend(() => this.#attempt("join", "interface", membership.interface, () => this.#join(membership))),
+          () => Effect.sync(() => this.#leave(membership))
+        )
+    )
+
+  #membership(group: string, options: DatagramOptions.MulticastOptions): Membership {
+    const membership = DatagramOptions.resolveMembership(group, options, this.address.host.includes(":") ? 6 : 4)
+    if (!this.#memberships.has(nameOf(membership))) return membership
+    throw new NetError.InvalidOption({ option: "group", value: group, expected: "a group that this socket has yet to join" })
+  }
+
+  #join(membership: Membership): void {
+    this.#handle.join(membership)
+    this.#memberships.add(nameOf(membership))
+  }
+
+  #leave(membership: Membership): void {
+    this.#memberships.delete(nameOf(membership))
+    if (this.#closing) return
+    try {
+      this.#handle.leave(membership)
+    } catch {
+      // The interface is gone, and the membership with it.
+    }
+  }
+
+  /** What the runtime does not take an interface for is an option that is wrong. */
+  #attempt(
+    operation: NetError.Operation,
+    option: string,
+    value: string | undefined,
+    run: () => void
+  ): Exit.Exit<void, NetError.DatagramError> {
+    if (this.#closing) return Exit.fail(this.#closedByUs(operation))
+    try {
+      return Exit.succeed(run())
+    } catch (cause) {
+      const failure = this.#transport.classify(cause)
+      return Exit.fail(
+        failure.kind === "AddressNotAvailable" && value !== undefined
+          ? new NetError.InvalidOption({ option, value, expected: "an IP address or the name of an interface of this machine" })
+          : NetError.fromFailure<NetError.DatagramError>(failure, configureKinds, { operation, address: this.address, cause })
+      )
+    }
+  }
+
+  // --- the end ---
+
+  get close(): Effect.Effect<void> {
+    return Effect.async<void>((resume) => {
+      this.unsafeClose()
+      if (this.#released) return resume(Effect.void)
+      this.#awaiting.push(() => resume(Effect.void))
+    })
+  }
+
+  unsafeClose(): void {
+    if (this.#closing) return
+    this.#closing = true
+    this.outbound.closed = true
+    this.queue.clear()
+    this.requests.fail(this.#closedByUs("receive"))
+    this.#wakeReceivers()
+    this.#handle.close()
+  }
+
+  #closedByUs(operation: NetError.Operation): NetError.ConnectionClosed {
+    return new NetError.ConnectionClosed({ operation, address: this.remoteAddress ?? this.address })
+  }
+
+  // --- what the runtime reports ---
+
+  onMessage(bytes: Uint8Array, host: string, port: number, truncated: boolean): void {
+    if (this.#closing) return
+    nextTurn()
+    this.received++
+    const datagram: Datagram = { bytes: plain(bytes), from: this.#sender(host, port), truncated }
+    if (this.requests.take(datagram) || this.onDatagram?.(datagram) === true) return
+    this.queue.push(datagram)
+    this.#wakeReceivers()
+  }
+
+  /** Most datagrams come from where the last one came from. */
+  #sender(host: string, port: number): InetAddress {
+    const last = this.#lastSender
+    return last.port === port && last.host === host ? last : (this.#lastSender = new InetAddress(host, port))
+  }
+
+  /** Whom it is about only a connected socket knows. */
+  onError(cause: unknown): void {
+    if (this.#closing) return
+    nextTurn()
+    this.#errors++
+    if (this.remoteAddress === undefined) return
+    const props = { operation: "receive", address: this.remoteAddress, cause } as const
+    const error = NetError.fromFailure<NetError.DatagramReceiveError>(this.#transport.classify(cause), receiveKinds, props)
+    if (this.requests.fail(error)) return
+    this.#news = error
+    this.#wakeReceivers()
+  }
+
+  onClose(): void {
+    nextTurn()
+    this.unsafeClose()
+    this.#released = true
+    for (const listener of this.#awaiting.splice(0)) listener()
+  }
+}
+
+const nameOf = ({ group, interface: name, source }: Membership): string => `${group} ${name} ${source}`

@@ -1,0 +1,161 @@
+/**
+ * The requests of one socket that wait for an answer, and what is remembered of those that have had it.
+ * An answer goes to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
+ * All else is none of its business and stays receivable.
+ */
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Schedule from "effect/Schedule"
+import * as NetError from "../NetError.ts"
+import { type InetAddress, isMulticast, unmap } from "../SocketAddress.ts"
+import type { Datagram } from "../UdpSocket.ts"
+import { type Resume, wake } from "./turn.ts"
+
+type Answered = Exit.Exit<Datagram, NetError.DatagramError>
+
+/** Milliseconds for which late answers are dropped, at most. */
+const longestMemory = 60_000
+
+/** A request under way, and for a while after. */
+class Request {
+  /** Transmissions that have not been answered. */
+  unanswered = 0
+  answer: Datagram | undefined
+  resume: Resume<Datagram, NetError.DatagramError> | undefined
+  settled: Answered | undefined
+  /** When its late answers are forgotten, in milliseconds of the clock. */
+  until = Infinity
+  readonly #from: InetAddress | undefined
+  readonly #matches: ((datagram: Datagram) => boolean) | undefined
+
+  constructor(from: InetAddress | undefined, matches: ((datagram: Datagram) => boolean) | undefined) {
+    this.#from = from
+    this.#matches = matches
+  }
+
+  settle(exit: Answered): void {
+    if (this.settled !== undefined) return
+    this.settled = exit
+    if (this.resume !== undefined) wake(this.resume, exit)
+  }
+
+  accepts(datagram: Datagram): boolean {
+    return this.#isFrom(datagram.from) && (this.#matches === undefined || this.#matches(datagram))
+  }
+
+  /** Without `matches` nothing but its bytes tells a late answer from something else that the peer has to say. */
+  repeats(datagram: Datagram): boolean {
+    if (this.unanswered <= 0 || !this.#isFrom(datagram.from)) return false
+    return this.#matches === undefined ? sameBytes(datagram, this.answer) : this.#matches(datagram)
+  }
+
+  get mayBeRepeated(): boolean {
+    return this.unanswered > 0 && (this.#matches !== undefined || this.answer !== undefined)
+  }
+
+  #isFrom(sender: InetAddress): boolean {
+    return this.#from === undefined || isSame(this.#from, sender)
+  }
+}
+
+export class Requests {
+  readonly #clock: Clock.Clock
+  readonly #waiting = new Set<Request>()
+  readonly #past = new Set<Request>()
+
+  constructor(clock: Clock.Clock) {
+    this.#clock = clock
+  }
+
+  /** Takes a datagram that is an answer, or the late repetition of one. */
+  take(datagram: Datagram): boolean {
+    if (this.#waiting.size === 0 && this.#past.size === 0) return false
+    for (const request of this.#waiting) {
+      try {
+        if (!request.accepts(datagram)) continue
+      } catch (defect) {
+        request.settle(Exit.die(defect))
+        continue
+      }
+      request.unanswered--
+      request.answer = datagram
+      request.settle(Exit.succeed(datagram))
+      return true
+    }
+    return this.#isLate(datagram)
+  }
+
+  #isLate(datagram: Datagram): boolean {
+    const now = this.#clock.unsafeCurrentTimeMillis()
+    for (const request of this.#past) {
+      if (request.until <= now) this.#past.delete(request)
+      else if (request.repeats(datagram)) {
+        if (--request.unanswered === 0) this.#past.delete(request)
+        return true
+      }
+    }
+    return false
+  }
+
+  /** The network, or the end of the socket, answers for the peer. */
+  fail(error: NetError.DatagramError): boolean {
+    if (this.#waiting.size === 0) return false
+    for (const request of this.#waiting) request.settle(Exit.fail(error))
+    return true
+  }
+
+  /** Sends, and again by the schedule, until the answer comes or the time is up. */
+  run<R>(
+    peer: InetAddress,
+    transmit: Effect.Effect<void, NetError.DatagramError>,
+    options: {
+      readonly from: "peer" | "anyone" | undefined
+      readonly matches: ((datagram: Datagram) => boolean) | undefined
+      readonly schedule: Schedule.Schedule<unknown, NetError.ReadTimeout, R>
+      readonly timeout: Duration.Duration
+    }
+  ): Effect.Effect<Datagram, NetError.DatagramError | NetError.ReadTimeout, R> {
+    const { matches, schedule, timeout } = options
+    const silence = new NetError.ReadTimeout({ operation: "receive", address: peer, timeout })
+    return Effect.suspend(() => {
+      const anyone = (options.from ?? (isMulticast(peer) ? "anyone" : "peer")) === "anyone"
+      const request = new Request(anyone ? undefined : peer, matches)
+      this.#waiting.add(request)
+      const answer = Effect.async<Datagram, NetError.DatagramError>((resume) => {
+        if (request.settled === undefined) request.resume = resume
+        else resume(request.settled)
+      })
+      const once = Effect.suspend(() => {
+        request.unanswered++
+        return Effect.as(transmit, silence)
+      })
+      return Effect.raceFirst(answer, Effect.zipRight(Effect.repeat(once, schedule), Effect.never)).pipe(
+        Effect.timeoutFail({ duration: timeout, onTimeout: () => silence }),
+        Effect.ensuring(Effect.sync(() => this.#end(request, Duration.toMillis(timeout))))
+      )
+    })
+  }
+
+  #end(request: Request, millis: number): void {
+    const now = this.#clock.unsafeCurrentTimeMillis()
+    this.#waiting.delete(request)
+    for (const past of this.#past) {
+      if (past.until > now) break
+      this.#past.delete(past)
+    }
+    if (!request.mayBeRepeated) return
+    request.until = now + Math.min(millis, longestMemory)
+    this.#past.add(request)
+  }
+}
+
+const sameBytes = (a: Datagram, b: Datagram | undefined): boolean =>
+  b !== undefined && a.bytes.length === b.bytes.length && a.bytes.every((byte, i) => byte === b.bytes[i])
+
+/** As the same host and port; the scope id, which not every runtime tells, does not count. */
+export const isSame = (a: InetAddress, b: InetAddress): boolean =>
+  a.port === b.port && (a.host === b.host || bare(a) === bare(b))
+
+const bare = (address: InetAddress): string => String(unmap(address)).replace(/%[^\]]*/, "")
