@@ -1,9 +1,15 @@
 /**
  * Datagram sockets of Deno, over its `node:dgram`: its own are there with `--unstable-net` only, and know neither a peer nor an interface.
- * That module ends the process where permission to bind is lacking, so it is asked for here first; its connected sockets hear
- * everybody, so strangers are dropped here; and each datagram comes in a buffer of 64 KiB, so it is copied out.
+ * That module ends the process where permission to bind is lacking, so it is asked for here first; its connected sockets hear everybody,
+ * so strangers are dropped here; sends under way overtake each other, so there is one; and each datagram comes in 64 KiB, so it is copied.
  */
-import type { BindDatagramEvents, DatagramEvents, DatagramRequest } from "../../src/DatagramTransport.ts"
+import type {
+  BindDatagramEvents,
+  DatagramEvents,
+  DatagramHandle,
+  DatagramRequest,
+  OutgoingDatagram
+} from "../../src/DatagramTransport.ts"
 import { isLoopback, isUnspecified } from "../../src/SocketAddress.ts"
 import type { Cancel, InetEndpoint } from "../../src/Transport.ts"
 import { bindDatagram as bindCompat } from "../node/NodeDatagram.ts"
@@ -19,7 +25,7 @@ export const bindDatagram = (request: DatagramRequest, events: BindDatagramEvent
       if (!permitted) return events.onFail(notCapable(endpoint))
     }
     cancel = bindCompat(localized(request), {
-      onOpen: (handle) => filtered(events.onOpen(handle), request.remote),
+      onOpen: (handle) => filtered(events.onOpen(ordered(handle)), request.remote),
       onFail: (error) => events.onFail(error)
     })
   }
@@ -35,6 +41,32 @@ const localized = (request: DatagramRequest): DatagramRequest => {
   const { endpoint, remote } = request
   if (remote === undefined || !isLoopback(remote.host) || !isUnspecified(endpoint.host)) return request
   return { ...request, endpoint: { host: remote.host.includes(":") ? "::1" : "127.0.0.1", port: endpoint.port } }
+}
+
+const ordered = (handle: DatagramHandle): DatagramHandle => {
+  let last = Promise.resolve()
+  const sent = (datagram: OutgoingDatagram) =>
+    new Promise<void>((resolve) =>
+      handle.send({
+        ...datagram,
+        done(error) {
+          datagram.done(error)
+          resolve()
+        }
+      })
+    )
+  const send = (datagram: OutgoingDatagram) => {
+    last = last.then(() => sent(datagram))
+  }
+  return {
+    localAddress: handle.localAddress,
+    send,
+    sendMany: (datagrams) => datagrams.forEach(send),
+    configure: (settings) => handle.configure(settings),
+    join: (membership) => handle.join(membership),
+    leave: (membership) => handle.leave(membership),
+    close: () => handle.close()
+  }
 }
 
 const filtered = (events: DatagramEvents, remote: InetEndpoint | undefined): DatagramEvents => ({

@@ -15,7 +15,7 @@ export interface UdpSettings {
   readonly broadcast?: boolean | undefined
   /** How many routers a datagram may pass, 1-255. Default: the system's, mostly 64. */
   readonly ttl?: number | undefined
-  /** The same for multicast, 0-255; 0 stays on this machine. Default 1, the local network. */
+  /** The same for multicast, 1-255. Default 1, the local network. */
   readonly multicastTtl?: number | undefined
   /** Whether this machine receives what it sends to a group that it has joined. Default `true`. */
   readonly multicastLoopback?: boolean | undefined
@@ -67,7 +67,7 @@ const interfaceName = (option: string, value: string | undefined): string | unde
 export const resolveSettings = (settings: UdpSettings): DatagramSettings => ({
   broadcast: settings.broadcast,
   ttl: within("ttl", settings.ttl, 1, 255),
-  multicastTtl: within("multicastTtl", settings.multicastTtl, 0, 255),
+  multicastTtl: within("multicastTtl", settings.multicastTtl, 1, 255),
   multicastLoopback: settings.multicastLoopback,
   multicastInterface: interfaceName("multicastInterface", settings.multicastInterface)
 })

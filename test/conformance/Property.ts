@@ -10,9 +10,10 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Net from "../../src/Net.ts"
 import { Network } from "../../src/Network.ts"
+import * as Udp from "../../src/Udp.ts"
 import type { Capability } from "../../src/Transport.ts"
 import { equal, failsWith, PropertyFailure } from "./assert.ts"
-import { listen, pair, Venue } from "./support.ts"
+import { listen, local, pair, Venue } from "./support.ts"
 import * as Witness from "./witness.ts"
 
 /**
@@ -53,13 +54,14 @@ export interface Draft {
   readonly run: Effect.Effect<unknown, unknown, Network | Scope.Scope>
 }
 
-/** The properties of a group. `guard` is how long one may take before it counts as hanging. */
+/** The properties of a group. `guard` is how long one may take before it counts as hanging; all of them need what is `common`. */
 export const group = (
   name: string,
   drafts: ReadonlyArray<Draft>,
-  guard = "20 seconds" as Duration.DurationInput
+  guard = "20 seconds" as Duration.DurationInput,
+  common: ReadonlyArray<Capability> = []
 ): ReadonlyArray<Property> =>
-  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs, run: watched(run, guard) }))
+  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs: [...common, ...needs], run: watched(run, guard) }))
 
 const watched = (body: Draft["run"], guard: Duration.DurationInput): Property["run"] =>
   Effect.flatMap(Network, (transport) => {
@@ -109,7 +111,9 @@ const asking: Partial<Record<Capability, Draft["run"]>> = {
   reusePort: listen({ reusePort: true }),
   ipv6Only: listen({ ipv6Only: true }),
   keepAliveDelay: listen({ keepAlive: "1 minute" }),
-  localAddress: Net.connect("127.0.0.1:9", { localAddress: "127.0.0.1" })
+  localAddress: Net.connect("127.0.0.1:9", { localAddress: "127.0.0.1" }),
+  datagram: Udp.bind(local),
+  datagramReusePort: Udp.bind(local, { reusePort: true })
 }
 
 const isRefused = (capability: Capability): Effect.Effect<void, PropertyFailure, Network> => {

@@ -9,6 +9,8 @@ import type { AddressInput } from "../../src/SocketAddress.ts"
 import type { Capability } from "../../src/Transport.ts"
 import { churn } from "./churn.ts"
 import { closeOrder } from "./closeOrder.ts"
+import { datagram } from "./datagram.ts"
+import { datagramPeers } from "./datagramPeers.ts"
 import { deadlines } from "./deadlines.ts"
 import { liveness } from "./liveness.ts"
 import { nettest } from "./nettest.ts"
@@ -38,7 +40,9 @@ export const properties: ReadonlyArray<Property> = [
   ...deadlines,
   ...server,
   ...options,
-  ...churn
+  ...churn,
+  ...datagram,
+  ...datagramPeers
 ]
 
 /**

@@ -3,19 +3,23 @@
  * a clock. Both ends of a pair close together with the scope, so that neither waits for the other. Where to listen is a
  * setting, so that the same properties run over IPv4, IPv6 and Unix sockets.
  */
+import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestContext from "effect/TestContext"
 import type { Connection } from "../../src/Connection.ts"
 import * as Net from "../../src/Net.ts"
-import type { BindError, ConnectError, ReadError, WriteError } from "../../src/NetError.ts"
+import type { BindError, ConnectError, DatagramReceiveError, ReadError, WriteError } from "../../src/NetError.ts"
 import { Network } from "../../src/Network.ts"
 import * as Server from "../../src/Server.ts"
 import type { AddressInput } from "../../src/SocketAddress.ts"
+import * as Udp from "../../src/Udp.ts"
+import type { Datagram, Socket, UdpSocket } from "../../src/UdpSocket.ts"
 import type { Capability } from "../../src/Transport.ts"
 import { fail, type PropertyFailure } from "./assert.ts"
 
@@ -81,6 +85,17 @@ export const pair = (options: {
 
 /** A pair whose ends can send RST; for properties that need the capability `reset`. */
 export const resettablePair = pair({ client: { resettable: true }, server: { resettable: true } })
+
+/** A free port of the loopback, for datagrams. */
+export const local = { host: "127.0.0.1", port: 0 }
+
+/** Two datagram sockets of the loopback. */
+export const two = (options?: Udp.UdpOptions): Effect.Effect<[UdpSocket, UdpSocket], BindError, Network | Scope.Scope> =>
+  Effect.all([Udp.bind(local), Udp.bind(local, options)])
+
+/** The next datagrams, so many. */
+export const take = (socket: Socket, count: number): Effect.Effect<ReadonlyArray<Datagram>, DatagramReceiveError> =>
+  Effect.map(Stream.runCollect(Stream.take(socket.datagrams, count)), Chunk.toReadonlyArray)
 
 /** Pseudo-random bytes: the same for the same seed (xorshift32, Marsaglia 2003). */
 export const pattern = (size: number, seed = 1): Uint8Array => {

@@ -4,6 +4,7 @@
  * `onClose` exactly once. A handle that is still open when the property has ended is a leak.
  */
 import * as Effect from "effect/Effect"
+import type { DatagramEvents, DatagramHandle, OutgoingDatagram } from "../../src/DatagramTransport.ts"
 import type { ConnectEvents, ListenEvents, StreamEvents, Transport } from "../../src/Transport.ts"
 import { check, type PropertyFailure } from "./assert.ts"
 import { eventually } from "./support.ts"
@@ -69,6 +70,74 @@ export const make = (transport: Transport): Witness => {
     }
   }
 
+  /** Each datagram is answered for once, a socket closed once. */
+  const datagramHandle = (inner: DatagramHandle): DatagramHandle => {
+    const counted = (datagram: OutgoingDatagram): OutgoingDatagram => {
+      let settled = false
+      open++
+      return {
+        ...datagram,
+        done(error) {
+          if (settled) return complain("a datagram done twice")
+          settled = true
+          open--
+          datagram.done(error)
+        }
+      }
+    }
+    return {
+      localAddress: inner.localAddress,
+      send: (datagram) => inner.send(counted(datagram)),
+      sendMany: (datagrams) => inner.sendMany(datagrams.map(counted)),
+      configure: (settings) => inner.configure(settings),
+      join: (membership) => inner.join(membership),
+      leave: (membership) => inner.leave(membership),
+      close: () => inner.close()
+    }
+  }
+
+  const datagramEvents = (inner: DatagramEvents): DatagramEvents => {
+    let closed = false
+    open++
+    const alive = (event: string) => {
+      if (closed) complain(`${event} of a datagram socket after onClose`)
+    }
+    return {
+      onMessage(bytes, host, port, truncated) {
+        alive("onMessage")
+        inner.onMessage(bytes, host, port, truncated)
+      },
+      onError(error) {
+        alive("onError")
+        inner.onError(error)
+      },
+      onClose() {
+        alive("onClose")
+        if (!closed) open--
+        closed = true
+        inner.onClose()
+      }
+    }
+  }
+
+  const watchedBind = (transport: Transport): NonNullable<Transport["bindDatagram"]> => (request, events) => {
+    const answer = answerOnce()
+    const cancel = transport.bindDatagram!(request, {
+      onOpen(handle) {
+        answer("onOpen of a datagram socket")
+        return datagramEvents(events.onOpen(datagramHandle(handle)))
+      },
+      onFail(error) {
+        answer("onFail of bindDatagram")
+        events.onFail(error)
+      }
+    })
+    return () => {
+      answer("cancel")
+      cancel()
+    }
+  }
+
   return {
     transport: {
       ...transport,
@@ -116,10 +185,11 @@ export const make = (transport: Transport): Witness => {
           }
         }
         return transport.listen(request, watched)
-      }
+      },
+      ...(transport.bindDatagram === undefined ? {} : { bindDatagram: watchedBind(transport) })
     },
     verdict: Effect.zipRight(
-      eventually(() => open === 0, () => `${open} sockets or listeners were never released`),
+      eventually(() => open === 0, () => `${open} sockets or listeners were never released, or datagrams never answered for`),
       Effect.suspend(() => check(complaints.length === 0, `the transport broke the seam: ${complaints.join("; ")}`))
     )
   }

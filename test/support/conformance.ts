@@ -41,15 +41,15 @@ const makeFolder = (): string => {
   return folder
 }
 
-/** Those that are about TCP alone, or as true of any kind of address. */
-const ofTcp = new Set(["options", "churn"])
+/** Those that are about IP addresses, or as true of any kind of address. */
+const ofIp = new Set(["options", "churn", "datagrams", "datagram peers"])
 
 export const runs: ReadonlyArray<Run> = [
   { name: runtime, layer: RuntimeNetwork.layer, properties, options: gauges },
   {
     name: `${runtime}, Unix sockets`,
     layer: RuntimeNetwork.layer,
-    properties: properties.filter(({ group }) => !ofTcp.has(group)),
+    properties: properties.filter(({ group }) => !ofIp.has(group)),
     options: { ...gauges, listen: Effect.sync(unixPath), lacks: ["reset"] }
   },
   { name: "in memory", layer: MemoryNetwork.layer, properties, options: gauges }
