@@ -139,17 +139,27 @@ export const cases: ReadonlyArray<Case> = [
 /** A server under test. `raw` is what the others of its runtime are compared with. */
 export interface Contender {
   readonly runtime: Runtime
-  readonly kind: "raw" | "netkit" | "platform"
+  readonly kind: "raw" | "loaded" | "netkit" | "platform"
   readonly title: string
   readonly protocols: ReadonlyArray<Protocol>
   /** The program under `servers/`. It is told the protocol. */
   readonly server: string
+  /** The only case that it is for; all of its protocols' where this is left out. */
+  readonly only?: string
 }
 
 const framed: ReadonlyArray<Protocol> = ["lines", "frames"]
 
 export const contenders: ReadonlyArray<Contender> = [
   { runtime: "node", kind: "raw", title: "node:net", protocols: ["echo"], server: "rawNode" },
+  {
+    runtime: "node",
+    kind: "loaded",
+    title: "node:net, effect loaded",
+    protocols: ["echo"],
+    server: "rawNodeLoaded",
+    only: "bulk"
+  },
   { runtime: "node", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
   { runtime: "node", kind: "platform", title: "@effect/platform-node", protocols: ["echo"], server: "platform" },
   { runtime: "deno", kind: "raw", title: "Deno.listen", protocols: ["echo"], server: "rawDeno" },

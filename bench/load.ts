@@ -7,16 +7,19 @@ import * as net from "node:net"
 import * as os from "node:os"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
-import type { Case, Sample } from "./cases.ts"
+import { type Case, cases, type Sample } from "./cases.ts"
 
-export interface Load extends Case {
+export interface Load {
+  /** The name of the case. */
+  readonly case: string
   readonly port: number
   readonly pid: number
   readonly warmUpSeconds: number
   readonly seconds: number
 }
 
-const load = JSON.parse(process.argv[2]!) as Load
+const options = JSON.parse(process.argv[2]!) as Load
+const load: Load & Case = { ...options, ...cases.find(({ name }) => name === options.case)! }
 const request = Buffer.from(load.request, "latin1")
 const reply = Buffer.from(load.reply, "latin1")
 

@@ -125,7 +125,7 @@ const stop = async ({ process }: Server): Promise<void> => {
 const sample = async (server: Server, each: Case): Promise<Sample> => {
   const load: Load = {
     ...server.address,
-    ...each,
+    case: each.name,
     warmUpSeconds: Math.min(0.7, options.seconds),
     seconds: options.seconds
   }
@@ -140,8 +140,8 @@ const measure = async (): Promise<ReadonlyArray<Measurement>> => {
   const measurements: Array<Measurement> = []
   for (const { name } of cases.filter(({ name }) => options.case.includes(name))) {
     const each = cases.find((other) => other.name === name)!
-    const chosen = contenders.filter(({ protocols, runtime }) =>
-      options.runtime.includes(runtime) && protocols.includes(each.protocol)
+    const chosen = contenders.filter(({ only = name, protocols, runtime }) =>
+      options.runtime.includes(runtime) && protocols.includes(each.protocol) && only === name
     )
     const servers = await Promise.all(chosen.map((contender) => start(contender, each.protocol)))
     const samples = servers.map((): Array<Sample> => [])

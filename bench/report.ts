@@ -4,7 +4,7 @@
 import process from "node:process"
 import { type Case, cases, type Contender, type Runtime, type Sample } from "./cases.ts"
 
-export interface Measurement extends Omit<Contender, "server" | "protocols"> {
+export interface Measurement extends Omit<Contender, "server" | "protocols" | "only"> {
   readonly case: string
   readonly samples: ReadonlyArray<Sample>
 }
