@@ -27,7 +27,7 @@ const rows: Record<Capability, string> = {
 
 /** Where it depends on the runtime's version or flags, whatever those are in this run. */
 const conditions: Partial<Record<string, Partial<Record<Capability, string>>>> = {
-  node: { reusePort: "from 23.1" },
+  node: { reusePort: "from 23.1", datagramReusePort: "from 23.1" },
   deno: { reusePort: "with `--unstable-net`" }
 }
 

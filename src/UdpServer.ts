@@ -13,7 +13,7 @@ import * as Options from "./internal/options.ts"
 import type { BindError } from "./NetError.ts"
 import type { Network } from "./Network.ts"
 import * as Server from "./Server.ts"
-import type { AddressInput } from "./SocketAddress.ts"
+import type { AddressInput, InetAddress } from "./SocketAddress.ts"
 import type { Datagram, UdpSocket } from "./UdpSocket.ts"
 
 /**
@@ -58,6 +58,7 @@ export interface UdpServer<out R = never> extends Server.Server<R> {
  * @category models
  */
 export interface Running extends Server.Running {
+  readonly address: InetAddress
   /** To join groups, send, and read the figures. What comes goes to the handler, or to a `Udp.request` that it answers. */
   readonly socket: UdpSocket
 }

@@ -10,7 +10,7 @@ import { RuntimeNetwork } from "../adapters/runtime/index.ts"
 import * as SocketAddress from "../src/SocketAddress.ts"
 import { listen } from "./conformance/support.ts"
 import { runtime } from "./support/conformance.ts"
-import { holds, orRefused } from "./support/expectError.ts"
+import { holds, orRefused, orUnknown } from "./support/expectError.ts"
 import type { Report } from "./support/report.ts"
 
 const commands = { node: ["--import", "tsx"], deno: ["run", "--allow-all"], bun: ["--bun", "run"] }
@@ -62,25 +62,52 @@ describe("on another network", () => {
   })
 })
 
+describe("datagrams on another network", () => {
+  const network = "ip link set lo up && ip route add unreachable 10.8.0.0/24"
+  const skip = works("unshare", "-rn", "sh", "-c", network)
+    ? undefined
+    : "no network namespaces: unshare -rn and ip are needed"
+  if (skip !== undefined) console.warn(`skipped: unreachable peers of datagrams: ${skip}`)
+
+  it.skipIf(skip !== undefined)("unreachable peers", () => {
+    const addresses = ["10.1.1.1:80", "10.8.0.1:80", "[2001:db8::1]:80"]
+    const attempts = addresses.map((address) => ({ open: "send", address }))
+    const reports = elsewhere(["unshare", "-rn", "sh", "-c", `${network} && exec "$@"`, "sh"], attempts)
+    const tags = ["NetworkUnreachable", "HostUnreachable", "NetworkUnreachable"]
+    reports.forEach((report, i) =>
+      holds(report, { tag: orUnknown(tags[i]!), operation: "send", address: addresses[i]!, hasCause: true })
+    )
+  })
+})
+
 describe("without rights", () => {
   const root = process.getuid?.() === 0
   const skip = works("unshare", "-Un", "true") ? undefined : "no user namespaces: unshare -Un is needed"
   if (skip !== undefined) console.warn(`skipped: ports below 1024: ${skip}`)
 
   it.skipIf(skip !== undefined)(`ports below 1024${root ? ", of root in a namespace without rights" : ""}`, () => {
-    const reports = elsewhere(["unshare", "-Un"], [{ open: "listen", address: "0.0.0.0:80" }])
-    holds(reports[0]!, {
-      tag: "PermissionDenied",
-      operation: "listen",
-      address: "0.0.0.0:80",
-      hasCause: true,
-      transient: false
-    })
+    const attempts = ["listen", "bind"].map((open) => ({ open, address: "0.0.0.0:80" }))
+    const reports = elsewhere(["unshare", "-Un"], attempts)
+    reports.forEach((report, i) =>
+      holds(report, {
+        tag: "PermissionDenied",
+        operation: attempts[i]!.open,
+        address: "0.0.0.0:80",
+        hasCause: true,
+        transient: false
+      })
+    )
   })
 
   it.runIf(runtime === "deno")("Deno without --allow-net", () => {
-    const attempts = [{ open: "connect", address: "127.0.0.1:9" }, { open: "listen", address: "127.0.0.1:0" }]
-    const reports = elsewhere([], attempts, ["run", "--allow-read", "--allow-env", "--allow-sys", "--no-prompt"])
+    const attempts = [
+      { open: "connect", address: "127.0.0.1:9" },
+      { open: "listen", address: "127.0.0.1:0" },
+      { open: "bind", address: "127.0.0.1:0" },
+      { open: "send", address: "127.0.0.2:9" }
+    ]
+    const flags = ["--allow-net=0.0.0.0:0", "--allow-read", "--allow-env", "--allow-sys", "--no-prompt"]
+    const reports = elsewhere([], attempts, ["run", ...flags])
     reports.forEach((report, i) =>
       holds(report, {
         tag: "PermissionDenied",

@@ -11,6 +11,9 @@ const { capabilities } = RuntimeNetwork.transport
 /** Bun calls every failed connect refused (oven-sh/bun#37093); its capabilities say so. */
 export const orRefused = (tag: string): string => capabilities.unreachableVisible ? tag : "ConnectionRefused"
 
+/** Deno says of no datagram why it was not sent; its capabilities say so. */
+export const orUnknown = (tag: string): string => capabilities.datagramErrors ? tag : "Unknown"
+
 export type Expected = Partial<Report> & { readonly tag: string }
 
 const verbs: Record<string, string> = {
@@ -18,7 +21,9 @@ const verbs: Record<string, string> = {
   listen: "listen on",
   accept: "accept on",
   read: "read from",
-  write: "write to"
+  write: "write to",
+  bind: "bind",
+  send: "send to"
 }
 
 /** The report is as expected. */

@@ -3,12 +3,16 @@
  * this in a network namespace, without privileges, without permissions, or with few descriptors.
  */
 import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { RuntimeNetwork } from "../../adapters/runtime/index.ts"
 import * as Net from "../../src/Net.ts"
+import type { NetError } from "../../src/NetError.ts"
+import type { Network } from "../../src/Network.ts"
+import * as Udp from "../../src/Udp.ts"
 import { reportOf } from "./report.ts"
 
 interface Attempt {
-  readonly open: "connect" | "listen"
+  readonly open: "connect" | "listen" | "bind" | "send"
   readonly address: string
   readonly options?: Net.ConnectOptions & Net.ListenOptions
   /** Once more until it fails, all open together. */
@@ -17,10 +21,18 @@ interface Attempt {
 
 const attempts: ReadonlyArray<Attempt> = JSON.parse(process.argv[2]!)
 
+type Way = (address: string, options?: Attempt["options"]) => Effect.Effect<unknown, NetError, Network | Scope.Scope>
+
+const ways: Record<Attempt["open"], Way> = {
+  connect: Net.connect,
+  listen: Net.listen,
+  bind: (address) => Udp.bind(address),
+  send: (address) =>
+    Effect.flatMap(Udp.bind({ host: address.startsWith("[") ? "::" : "0.0.0.0", port: 0 }), ({ send }) => send("x", address))
+}
+
 const tried = ({ address, open, options, untilFailure = false }: Attempt) => {
-  const once = open === "connect"
-    ? Effect.asVoid(Net.connect(address, options))
-    : Effect.asVoid(Net.listen(address, options))
+  const once = ways[open](address, options)
   return Effect.scoped(reportOf(untilFailure ? Effect.forever(once) : once))
 }
 
