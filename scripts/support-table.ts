@@ -13,6 +13,7 @@ const rows: Record<Capability, string> = {
   datagram: "UDP",
   datagramReusePort: "UDP `reusePort`: several processes share a port and its senders",
   datagramErrors: "UDP: why a datagram was not sent, and that a connected peer refuses, is told",
+  multicastSourceV6: "UDP: `source` of an IPv6 multicast group",
   localAddress: "`localAddress` and `localPort` of an outgoing connection",
   backlog: "`backlog`, the length of the kernel's queue",
   acceptPause: "the kernel's queue fills while nobody accepts (elsewhere this library queues, up to `backlog`)",

@@ -140,6 +140,8 @@ export interface Capabilities {
   readonly datagramReusePort: boolean
   /** Why a datagram was not sent or not delivered is told: unreachable, or refused by the peer of a connected socket. */
   readonly datagramErrors: boolean
+  /** A group of IPv6 can be joined for one source alone. */
+  readonly multicastSourceV6: boolean
 }
 
 /** The name of one capability, as `Unsupported` reports it. */

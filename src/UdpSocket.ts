@@ -8,7 +8,7 @@ import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { MulticastOptions, UdpSettings } from "./internal/datagramOptions.ts"
-import type { DatagramError, DatagramReceiveError } from "./NetError.ts"
+import type { DatagramError, DatagramReceiveError, Unsupported } from "./NetError.ts"
 import type { AddressInput, InetAddress } from "./SocketAddress.ts"
 
 /**
@@ -58,7 +58,7 @@ export interface Socket {
   readonly joinMulticast: (
     group: string,
     options?: MulticastOptions
-  ) => Effect.Effect<void, DatagramError, Scope.Scope>
+  ) => Effect.Effect<void, DatagramError | Unsupported, Scope.Scope>
   /** Changes options; those left out stay as they are. */
   readonly configure: (settings: UdpSettings) => Effect.Effect<void, DatagramError>
   /** Figures, also after the close. */

@@ -145,7 +145,8 @@ export const transport: Transport = {
     unix: true,
     datagram: true,
     datagramReusePort: true,
-    datagramErrors: true
+    datagramErrors: true,
+    multicastSourceV6: true
   },
   connect,
   listen,

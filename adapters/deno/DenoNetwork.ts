@@ -125,7 +125,8 @@ export const transport: Transport = {
     unix: true,
     datagram: true,
     datagramReusePort: false,
-    datagramErrors: false
+    datagramErrors: false,
+    multicastSourceV6: false
   },
   connect,
   listen,

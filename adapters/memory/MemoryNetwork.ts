@@ -51,7 +51,8 @@ const capabilities: Capabilities = {
   unix: true,
   datagram: true,
   datagramReusePort: true,
-  datagramErrors: true
+  datagramErrors: true,
+  multicastSourceV6: true
 }
 
 /**

@@ -142,7 +142,8 @@ export const transport: Transport = {
     unix: true,
     datagram: true,
     datagramReusePort: hasReusePort,
-    datagramErrors: true
+    datagramErrors: true,
+    multicastSourceV6: true
   },
   connect,
   listen,

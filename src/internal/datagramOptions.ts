@@ -96,7 +96,12 @@ export const resolve = (options: UdpOptions, transport: Transport, operation: "b
   }
 }
 
-export const resolveMembership = (group: string, options: MulticastOptions, family: 4 | 6): Membership => {
+export const resolveMembership = (
+  group: string,
+  options: MulticastOptions,
+  family: 4 | 6,
+  transport: Transport
+): Membership => {
   const { source } = options
   if (!SocketAddress.isMulticast(group) || SocketAddress.family(group) !== family) {
     throw new InvalidOption({ option: "group", value: group, expected: `an IPv${family} multicast address` })
@@ -104,5 +109,6 @@ export const resolveMembership = (group: string, options: MulticastOptions, fami
   if (source !== undefined && SocketAddress.family(source) !== family) {
     throw new InvalidOption({ option: "source", value: source, expected: `an IPv${family} address` })
   }
+  Options.needs(transport, "multicastSourceV6", family === 6 && source !== undefined, "join")
   return { group, source, interface: interfaceName("interface", options.interface) }
 }

@@ -159,7 +159,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   readonly joinMulticast: Socket["joinMulticast"] = (group, options = {}) =>
     Effect.flatMap(
-      Options.valid(() => this.#membership(group, options)),
+      Options.checked(() => this.#membership(group, options)),
       (membership) =>
         Effect.acquireRelease(
           Effect.suspend(() => this.#attempt("join", "interface", membership.interface, () => this.#join(membership))),
@@ -168,7 +168,8 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     )
 
   #membership(group: string, options: DatagramOptions.MulticastOptions): Membership {
-    const membership = DatagramOptions.resolveMembership(group, options, this.address.host.includes(":") ? 6 : 4)
+    const family = this.address.host.includes(":") ? 6 : 4
+    const membership = DatagramOptions.resolveMembership(group, options, family, this.#transport)
     if (!this.#memberships.has(nameOf(membership))) return membership
     throw new NetError.InvalidOption({ option: "group", value: group, expected: "a group that this socket has yet to join" })
   }

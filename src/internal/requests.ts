@@ -27,12 +27,15 @@ class Request {
   settled: Answered | undefined
   /** When its late answers are forgotten, in milliseconds of the clock. */
   until = Infinity
+  /** For how many milliseconds after its end. */
+  readonly memory: number
   readonly #from: InetAddress | undefined
   readonly #matches: ((datagram: Datagram) => boolean) | undefined
 
-  constructor(from: InetAddress | undefined, matches: ((datagram: Datagram) => boolean) | undefined) {
+  constructor(from: InetAddress | undefined, matches: ((datagram: Datagram) => boolean) | undefined, memory: number) {
     this.#from = from
     this.#matches = matches
+    this.memory = memory
   }
 
   settle(exit: Answered): void {
@@ -81,6 +84,7 @@ export class Requests {
       }
       request.unanswered--
       request.answer = datagram
+      this.#retire(request)
       request.settle(Exit.succeed(datagram))
       return true
     }
@@ -121,7 +125,7 @@ export class Requests {
     const silence = new NetError.ReadTimeout({ operation: "receive", address: peer, timeout })
     return Effect.suspend(() => {
       const anyone = (options.from ?? (isMulticast(peer) ? "anyone" : "peer")) === "anyone"
-      const request = new Request(anyone ? undefined : peer, matches)
+      const request = new Request(anyone ? undefined : peer, matches, Math.min(Duration.toMillis(timeout), longestMemory))
       this.#waiting.add(request)
       const answer = Effect.async<Datagram, NetError.DatagramError>((resume) => {
         if (request.settled === undefined) request.resume = resume
@@ -133,20 +137,21 @@ export class Requests {
       })
       return Effect.raceFirst(answer, Effect.zipRight(Effect.repeat(once, schedule), Effect.never)).pipe(
         Effect.timeoutFail({ duration: timeout, onTimeout: () => silence }),
-        Effect.ensuring(Effect.sync(() => this.#end(request, Duration.toMillis(timeout))))
+        Effect.ensuring(Effect.sync(() => this.#retire(request)))
       )
     })
   }
 
-  #end(request: Request, millis: number): void {
+  /** It wants no more; what may still come for it is dropped for a while. */
+  #retire(request: Request): void {
+    if (!this.#waiting.delete(request)) return
     const now = this.#clock.unsafeCurrentTimeMillis()
-    this.#waiting.delete(request)
     for (const past of this.#past) {
       if (past.until > now) break
       this.#past.delete(past)
     }
     if (!request.mayBeRepeated) return
-    request.until = now + Math.min(millis, longestMemory)
+    request.until = now + request.memory
     this.#past.add(request)
   }
 }

@@ -119,7 +119,7 @@ const flood: Draft["run"] = Effect.gen(function*() {
   yield* Effect.repeatN(Effect.zipRight(a.sendMany(batch), turn), 1999)
   const { dropped, queued, queuedBytes, received } = yield* b.stats
   yield* equal((yield* a.stats).sent, 100_000, "sent")
-  yield* check(received > 40_000, () => `${received} of 100000 arrived`)
+  yield* check(received > 10_000, () => `${received} of 100000 arrived`)
   yield* check(queued <= 1024 && queuedBytes <= 4 * 1024 * 1024, () => `${queued} datagrams of ${queuedBytes} bytes wait`)
   yield* equal(dropped, received - queued, "dropped")
   const grown = ((yield* memory) - before) / 1024 / 1024
