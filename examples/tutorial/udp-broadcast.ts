@@ -36,7 +36,9 @@ run(import.meta.url, flags, ({ address, group, interface: via, port, receivers }
       const socket = yield* receiver(sockets[0]?.address.port ?? port)
       if (group !== undefined) yield* socket.joinMulticast(group, { interface: via })
       sockets.push(socket)
-      yield* Console.log(`receiver ${n}: listening on ${socket.address}${group === undefined ? "" : ` in group ${group}`}`)
+      yield* Console.log(
+        `receiver ${n}: listening on ${socket.address}${group === undefined ? "" : ` in group ${group}`}`
+      )
     }
 
     const everybody = { host: group ?? address, port: sockets[0]!.address.port }

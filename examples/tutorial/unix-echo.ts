@@ -33,7 +33,12 @@ const server = (path: string) =>
     listen: { path },
     drainTimeout: "2 seconds",
     closeTimeout: "2 seconds",
-    handler: (connection) => Stream.runForEach(connection.stream, connection.write)
+    handler: (connection) =>
+      Effect.gen(function*() {
+        yield* Stream.runForEach(connection.stream, connection.write)
+        yield* connection.shutdown
+        yield* connection.closed
+      })
   })
 
 /** A socket that was left behind keeps its path taken, though nobody listens on it any more. */
