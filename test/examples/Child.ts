@@ -33,7 +33,7 @@ export interface Child {
   /** The next line of standard output that matches, of those not looked at yet. Rejects if the program ends before. */
   readonly line: (pattern: RegExp) => Promise<RegExpExecArray>
   readonly type: (text: string) => void
-  readonly signal: (signal: "SIGINT" | "SIGTERM") => void
+  readonly signal: (signal: "SIGINT" | "SIGTERM" | "SIGKILL") => void
   /** Both outputs in full, once the process is gone and they are closed. */
   readonly ended: Promise<Ended>
 }

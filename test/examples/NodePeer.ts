@@ -1,9 +1,10 @@
 /**
- * `node:net` behind the verbs of `Peer`, for machines without Python.
+ * `node:net` and `node:dgram` behind the verbs of `Peer`, for machines without Python.
  */
 import { randomBytes } from "node:crypto"
+import * as dgram from "node:dgram"
 import * as net from "node:net"
-import type { Peer, RawSocket } from "./Peer.ts"
+import type { Peer, RawDatagrams, RawSocket } from "./Peer.ts"
 
 class NodeSocket implements RawSocket {
   readonly address: string
@@ -63,12 +64,40 @@ class NodeSocket implements RawSocket {
   }
 }
 
-const connect = (port: number): Promise<NodeSocket> =>
+const dial = (options: net.NetConnectOpts, address: (socket: net.Socket) => string): Promise<NodeSocket> =>
   new Promise((resolve, reject) => {
-    const socket = net.connect({ port, host: "127.0.0.1", allowHalfOpen: true })
-    socket.once("connect", () => resolve(new NodeSocket(socket, `${socket.localAddress}:${socket.localPort}`)))
+    const socket = net.connect({ ...options, allowHalfOpen: true })
+    socket.once("connect", () => resolve(new NodeSocket(socket, address(socket))))
     socket.once("error", reject)
   })
+
+const connect = (port: number): Promise<NodeSocket> =>
+  dial({ port, host: "127.0.0.1" }, ({ localAddress, localPort }) => `${localAddress}:${localPort}`)
+
+const datagrams = async (): Promise<RawDatagrams> => {
+  const socket = dgram.createSocket("udp4").unref()
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve))
+  const { address, port } = socket.address()
+  const arrived: Array<Buffer> = []
+  let wake = () => {}
+  socket.on("message", (data) => {
+    arrived.push(data)
+    wake()
+  })
+  return {
+    address: `${address}:${port}`,
+    port,
+    send: (data, port) =>
+      new Promise((resolve, reject) =>
+        socket.send(data, port, "127.0.0.1", (error) => error === null ? resolve() : reject(error))
+      ),
+    receive: async () => {
+      while (arrived.length === 0) await new Promise<void>((resolve) => wake = resolve)
+      return arrived.shift()!
+    },
+    close: () => new Promise((resolve) => socket.close(resolve))
+  }
+}
 
 const echoed = async (port: number, size: number): Promise<boolean> => {
   const data = randomBytes(size)
@@ -83,6 +112,8 @@ export const nodePeer = (): Peer => {
   return {
     language: "node",
     connect,
+    connectPath: (path) => dial({ path }, () => path),
+    datagrams,
     listen: () =>
       new Promise((resolve) => {
         const accepted: Array<NodeSocket> = []

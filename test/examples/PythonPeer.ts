@@ -35,7 +35,7 @@ export const pythonPeer = (): Peer => {
       })
       child.stdin.write(`${JSON.stringify({ id, do: verb, with: args })}\n`)
     })
-  const wrap = ({ address, socket: id }: Answer): RawSocket => {
+  const wrap = ({ address, socket: id }: Pick<Answer, "address" | "socket">): RawSocket => {
     const verb = (name: string) => async () => void await call(name, { id })
     const reading = (name: string) => async () => Buffer.from((await call(name, { id })).hex, "hex")
     return {
@@ -48,9 +48,18 @@ export const pythonPeer = (): Peer => {
       reset: verb("reset")
     }
   }
+  const datagrams = async () => {
+    const { address, port, socket: id } = await call("datagrams", {})
+    const { close, receive } = wrap({ address, socket: id })
+    const send = async (data: string | Uint8Array, port: number) =>
+      void await call("send_to", { id, hex: Buffer.from(data).toString("hex"), port })
+    return { address, port, send, receive, close }
+  }
   return {
     language: "python",
     connect: async (port) => wrap(await call("connect", { port })),
+    connectPath: async (path) => wrap(await call("connect_path", { path })),
+    datagrams,
     listen: async () => {
       const { port, socket: id } = await call("listen", {})
       return { port, accept: async () => wrap(await call("accept", { id })) }

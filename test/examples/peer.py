@@ -1,4 +1,4 @@
-"""A raw TCP peer in plain Python: reads one JSON command a line from standard input, writes one JSON answer a line.
+"""A raw peer (TCP, UDP, Unix domain sockets) in plain Python: reads one JSON command a line from standard input, writes one JSON answer a line.
 
 Every command runs in a thread of its own, so that one may wait in `recv` while others go on.
 """
@@ -24,6 +24,22 @@ def receive(sock, most):
     return data
 
 
+def connect_path(path):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(path)
+    return {"socket": keep(sock), "address": path}
+
+
+def datagrams():
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sock.bind(("127.0.0.1", 0))
+    return {"socket": keep(sock), "address": "%s:%d" % sock.getsockname(), "port": sock.getsockname()[1]}
+
+
+def send_to(id, hex, port):
+    sockets[id].sendto(bytes.fromhex(hex), ("127.0.0.1", port))
+
+
 def connect(port):
     sock = socket.create_connection(("127.0.0.1", port))
     return {"socket": keep(sock), "address": "%s:%d" % sock.getsockname()}
@@ -41,7 +57,8 @@ def accept(id):
 
 def send(id, hex):
     sock = sockets[id]
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if sock.family == socket.AF_INET:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.sendall(bytes.fromhex(hex))
 
 
@@ -90,7 +107,8 @@ def echo(port, size, clients):
     return {"whole": len(whole)}
 
 
-commands = {f.__name__: f for f in (connect, listen, accept, send, recv, read_to_end, shutdown, close, reset, echo)}
+verbs = (connect, connect_path, listen, accept, datagrams, send, send_to, recv, read_to_end, shutdown, close, reset, echo)
+commands = {f.__name__: f for f in verbs}
 
 
 def run(request):
