@@ -1,6 +1,6 @@
 /**
- * The UDP programs of the tutorial, and those about addresses and queues, as their users see them: child processes under
- * every runtime, with plain sockets on the other side.
+ * The UDP programs of the tutorial, and those about addresses and queues, as their users see them: child processes
+ * under every runtime, with plain sockets on the other side.
  */
 import { afterAll, describe, expect, it } from "vitest"
 import { finish, runtimes, start, startServer, stopAll } from "./Child.ts"
