@@ -16,7 +16,10 @@ const flags = {
   clients: Flags.withDefault("count", "how many connect", Flags.count, 4)
 }
 
-/** Says how it stands: connected, served, or turned away. The outer effect ends once it is connected or has given up. */
+/**
+ * Says how it stands: connected, served, or turned away.
+ * Ends once it is connected or has given up; the fiber it gives waits for the service.
+ */
 const client = (name: string, address: SocketAddress.SocketAddress) =>
   Effect.gen(function*() {
     const turnedAway = (error: { readonly _tag: string }) => Console.log(`${name}: turned away (${error._tag})`)

@@ -1,6 +1,6 @@
 /**
- * Messages that arrive over a link that loses datagrams (T0, T1, T3): sequence numbers, acknowledgements, retransmission
- * after a timeout, duplicates dropped; one message at a time (stop-and-wait). `Udp.request` has this built in.
+ * Messages that arrive over a link that loses datagrams (T0, T1, T3): sequence numbers, acknowledgements,
+ * retransmission after a timeout, duplicates dropped; one message at a time (stop-and-wait, as `Udp.request` does it).
  * Both halves run here, on loopback:  npm run -s example -- reliable-udp --loss 0.3 --seed 1
  */
 import * as Console from "effect/Console"

@@ -3,6 +3,7 @@
  * All of it runs here, on loopback:  npm run -s example -- tcp-vs-udp
  * With more messages:                npm run -s example -- tcp-vs-udp --messages 50
  */
+import * as Chunk from "effect/Chunk"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -42,7 +43,7 @@ const overTcp = (messages: ReadonlyArray<string>) =>
       before,
       `${arrived.length}`,
       inOrder(messages, arrived.join("")),
-      `arrive, in ${pieces.length} pieces`,
+      `${Chunk.reduce(pieces, 0, (sum, { length }) => sum + length)} arrive`,
       `${error._tag}, before anything is sent`
     ]
   })
@@ -51,7 +52,8 @@ const overUdp = (messages: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const receiver = yield* Udp.bind({ port: 0 })
     const sender = yield* Udp.connect(receiver.address)
-    const before = "nothing: the server knows of nobody"
+    const { received } = yield* receiver.stats
+    const before = `${received} datagrams have come: the server knows of nobody`
 
     yield* Effect.forEach(messages, (message) => sender.send(message), { discard: true })
     const datagrams = receiver.datagrams.pipe(Stream.take(messages.length), Stream.interruptAfter("1 second"))
@@ -66,7 +68,7 @@ const overUdp = (messages: ReadonlyArray<string>) =>
       before,
       `${arrived.length}`,
       inOrder(messages, arrived.join("")),
-      `${tooLarge._tag}`,
+      `${tooLarge._tag}, nothing is sent`,
       `sent; then ${
         Either.isLeft(outcome) && outcome.left._tag === "ConnectionRefused" ? "ConnectionRefused" : "silence"
       }`

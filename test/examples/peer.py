@@ -1,4 +1,4 @@
-"""A raw peer (TCP, UDP, Unix domain sockets) in plain Python: reads one JSON command a line from standard input, writes one JSON answer a line.
+"""A raw peer (TCP, UDP, Unix) in plain Python: one JSON command a line on standard input, one JSON answer a line.
 
 Every command runs in a thread of its own, so that one may wait in `recv` while others go on.
 """
@@ -107,7 +107,9 @@ def echo(port, size, clients):
     return {"whole": len(whole)}
 
 
-verbs = (connect, connect_path, listen, accept, datagrams, send, send_to, recv, read_to_end, shutdown, close, reset, echo)
+verbs = (
+    connect, connect_path, listen, accept, datagrams, send, send_to, recv, read_to_end, shutdown, close, reset, echo
+)
 commands = {f.__name__: f for f in verbs}
 
 
