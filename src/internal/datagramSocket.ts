@@ -132,8 +132,9 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   // --- sending ---
 
+  /** On a connected socket the second argument is none of ours: `Effect.forEach(messages, connection.send)` gives an index. */
   readonly send = (message: Message, to?: AddressInput): Effect.Effect<void, NetError.DatagramError> =>
-    Effect.suspend(() => this.outbound.send(message, to))
+    Effect.suspend(() => this.outbound.send(message, this.remoteAddress === undefined ? to : undefined))
 
   readonly sendMany = (
     messages: Iterable<Message | readonly [Message, AddressInput]>

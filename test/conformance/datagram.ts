@@ -224,15 +224,15 @@ export const datagram = group("datagrams", [
   { name: "on the loopback nothing is lost or overtaken", source: "fs2 UdpSuite echo lots", run: order },
   { name: "bytes belong to who receives them", source: "seam", run: own },
   { name: "too large a datagram is told with size and limit, before anything is sent", source: "RFC 768", run: tooLarge },
-  { name: "IPv6 carries more, and answers IPv4", source: "runtimes.md 5", run: overIpv6 },
-  { name: "a name is looked up", source: "runtimes.md 5", run: byName },
-  { name: "a flood is bounded, counted and survived", source: "design 7", run: flood },
+  { name: "IPv6 carries more, and answers IPv4", source: "measured", run: overIpv6 },
+  { name: "a name is looked up", source: "measured", run: byName },
+  { name: "a flood is bounded, counted and survived", source: "promise: bounded", run: flood },
   { name: "drop-oldest keeps the last to come", source: "Effect 4 DatagramSocket sliding", run: dropOldest },
   { name: "drop-newest keeps the first, bytes are bounded too", source: "Effect 4 DatagramSocket dropping", run: dropNewest },
   { name: "a close ends who waits", source: "tokio udp", run: closeDuring },
-  { name: "a close settles who sends", source: "runtimes.md 5", run: closeWhileSending },
+  { name: "a close settles who sends", source: "measured", run: closeWhileSending },
   { name: "a port is taken once, and free after", source: "fs2 SocketSuite released", run: rebinding },
-  { name: "an interrupted receive loses nothing", source: "design 5", run: interruption },
+  { name: "an interrupted receive loses nothing", source: "promise: bounded", run: interruption },
   { name: "an interrupted bind leaves the port free", source: "turmoil-net cancel", run: abandoned },
-  { name: "no descriptor is left behind", source: "runtimes.md 0", run: noDescriptors }
+  { name: "no descriptor is left behind", source: "measured", run: noDescriptors }
 ], "60 seconds", ["datagram"])

@@ -235,15 +235,15 @@ const settings: Draft["run"] = Effect.gen(function*() {
 
 export const datagramPeers = group("datagram peers", [
   { name: "a connected socket hears its peer alone", source: "turmoil udp wrong-peer filtering", run: connected },
-  { name: "a peer that refuses disturbs no other", source: "runtimes.md 0.10", run: oneRefuses },
-  { name: "a refusal is told, again and again, and ends nothing", source: "runtimes.md 5", needs: ["datagramErrors"], run: refused },
+  { name: "a peer that refuses disturbs no other", source: "measured", run: oneRefuses },
+  { name: "a refusal is told, again and again, and ends nothing", source: "measured", needs: ["datagramErrors"], run: refused },
   { name: "a group is left with its scope", source: "fs2 UdpSuite multicast", run: membership },
-  { name: "broadcast wants its option", source: "runtimes.md 5", run: broadcast },
-  { name: "reuseAddress shares a port", source: "runtimes.md 5", run: shared({ reuseAddress: true }) },
-  { name: "reusePort shares a port", source: "runtimes.md 5", needs: ["datagramReusePort"], run: shared({ reusePort: true }) },
+  { name: "broadcast wants its option", source: "measured", run: broadcast },
+  { name: "reuseAddress shares a port", source: "measured", run: shared({ reuseAddress: true }) },
+  { name: "reusePort shares a port", source: "measured", needs: ["datagramReusePort"], run: shared({ reusePort: true }) },
   { name: "options are taken", source: "tokio udp", run: settings },
-  { name: "wrong options are named before the transport is asked", source: "design 6", run: named },
+  { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named },
   { name: "requests repeat themselves, take their own answers, drop late ones and leave the rest", source: "RFC 8085 3.1", run: requests },
   { name: "a handler that goes wrong has failed with its datagram alone", source: "thousand_island", run: serving },
-  { name: "a server drains", source: "design 7", run: draining }
+  { name: "a server drains", source: "promise: bounded", run: draining }
 ], "30 seconds", ["datagram"])
