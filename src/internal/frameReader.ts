@@ -10,7 +10,7 @@ import { skippedFrames } from "../framing/Streams.ts"
 import type { FrameError, ReadError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { ConnectionImpl } from "./connection.ts"
-import { taking, wait } from "./reads.ts"
+import { settled, taking } from "./reads.ts"
 
 /** How many frames are taken at once at most, so that a chunk of tiny ones does not become a heap of objects. */
 export const batch = 4096
@@ -27,12 +27,13 @@ export class FrameReader<Out> {
 
   /** An effect that gives the next frames, at most `limit`; `none` at the end of stream, again and again. */
   frames<A>(limit: number, give: (frames: ReadonlyArray<Out>) => A): Effect.Effect<A, ReadError | FrameError> {
-    const self: Effect.Effect<A, ReadError | FrameError> = taking((fiber) => {
+    const { inbound } = this.#connection
+    const self: Effect.Effect<A, ReadError | FrameError> = taking(() => {
       const out: Array<Out> = []
       const failure = this.#decode(out, limit)
       if (out.length > 0) return Exit.succeed(give(out))
       if (failure !== undefined) return Exit.fail(located(failure, this.#connection.remoteAddress))
-      return this.#ended ? Exit.succeed(give(out)) : wait(this.#connection.inbound, fiber, self, end)
+      return this.#ended ? Exit.succeed(give(out)) : settled(inbound, end) ?? inbound.wait(self, 1)
     })
     const end = Effect.suspend(() => {
       this.#ended = true

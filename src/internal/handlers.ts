@@ -19,12 +19,14 @@ import type { Bound } from "./bind.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
+import { LiveSet, type Member } from "./liveSet.ts"
 import { inlineScheduler } from "./turn.ts"
 
 /** One connection from the start of its handler until its descriptor is released. */
-class Session extends Entry {
+class Session extends Entry implements Member {
   readonly connection: ConnectionImpl
   readonly scope = new LazyScope()
+  slot = -1
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
 
   constructor(connection: ConnectionImpl) {
@@ -43,7 +45,7 @@ export class Handlers {
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly #concurrency: number
   readonly #closing: Deadlines | undefined
-  readonly #sessions = new Set<Session>()
+  readonly #sessions = new LiveSet<Session>()
   #waiting: Array<ConnectionImpl> = []
   #active = 0
   #accepted = 0

@@ -4,20 +4,23 @@
  * one loses nothing.
  */
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { StreamHandle } from "../Transport.ts"
 import { ByteQueue } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { type Resume, wake } from "./turn.ts"
 
 interface Reader {
-  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
   readonly resume: Resume<never, never>
   /** What the reader does when it goes on: the read itself, once more. */
   readonly retry: Effect.Effect<never, never>
   /** Bytes below which waking it is useless. */
   readonly want: number
 }
+
+const isAlive = ({ fiber }: Reader): boolean => Option.isSome(fiber) && fiber.value.unsafePoll() === null
 
 export class Inbound extends Entry {
   readonly queue = new ByteQueue()
@@ -125,21 +128,17 @@ export class Inbound extends Entry {
   }
 
   /**
-   * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`.
+   * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`. It may be run many times.
    * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
    */
-  wait<A, E>(
-    fiber: Fiber.RuntimeFiber<unknown, unknown>,
-    retry: Effect.Effect<A, E>,
-    want: number
-  ): Effect.Effect<A, E> {
+  wait<A, E>(retry: Effect.Effect<A, E>, want: number): Effect.Effect<A, E> {
     return Effect.async<A, E>((resume) => {
       if (this.queue.size >= want || this.#done) {
         resume(retry)
         return
       }
-      if (this.#readers.length > 0) this.#readers = this.#readers.filter((reader) => reader.fiber.unsafePoll() === null)
-      this.#readers.push({ fiber, resume, retry, want } as unknown as Reader)
+      if (this.#readers.length > 0) this.#readers = this.#readers.filter(isAlive)
+      this.#readers.push({ fiber: Fiber.getCurrentFiber(), resume, retry, want } as unknown as Reader)
       // Reading must go on for the reader that wants most, or its bytes would never all be here.
       this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
       this.#deadlines?.arm(this)

@@ -5,36 +5,32 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { Inbound } from "./inbound.ts"
 
-export type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
-
 type Address = () => SocketAddress
 
-/** For a reader that found no bytes: the failure, what it does at the end of stream, or the wait for more and then `retry`. */
-export const wait = <A, E>(
+/** For a reader that found no bytes: the failure, or what it does at the end of stream; nothing if more may come. */
+export const settled = <A, E>(
   inbound: Inbound,
-  fiber: AnyFiber,
-  retry: Effect.Effect<A, E>,
-  end: Effect.Effect<A, E>,
-  want = 1
-): Effect.Effect<A, E | ReadError> => {
-  if (inbound.failure !== undefined) return inbound.failure()
-  return inbound.ended ? end : inbound.wait(fiber, retry, want)
-}
+  end: Effect.Effect<A, E>
+): Effect.Effect<A, E | ReadError> | undefined => inbound.failure?.() ?? (inbound.ended ? end : undefined)
 
 /**
- * A step that takes bytes, with the fiber that takes them. Effect lets a fiber yield after 2048 steps, between any two of them; whoever was
+ * A step that takes bytes. Effect lets a fiber yield after 2048 steps, between any two of them; whoever was
  * interrupted there with bytes in hand would lose them. So a fiber that is about to yield does it before it takes any.
  */
-export const taking = <A, E>(step: (fiber: AnyFiber) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const self: Effect.Effect<A, E> = Effect.withFiberRuntime((fiber) =>
-    fiber.currentOpCount < stepsBeforeYield ? step(fiber as AnyFiber) : Effect.zipRight(Effect.yieldNow(), self)
-  )
+export const taking = <A, E>(step: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  // Cheaper than `withFiberRuntime`, which makes a status for each step.
+  const self: Effect.Effect<A, E> = Effect.suspend(() => {
+    const fiber = Fiber.getCurrentFiber()
+    return Option.isSome(fiber) && fiber.value.currentOpCount >= stepsBeforeYield
+      ? Effect.zipRight(Effect.yieldNow(), self)
+      : step()
+  })
   return self
 }
 
@@ -43,12 +39,11 @@ const stepsBeforeYield = 2048 - 64
 
 /** The next chunk as it came; none at the end of stream. */
 export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>, ReadError> => {
-  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = taking((fiber) => {
+  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = taking(() => {
     const chunk = inbound.take()
-    return chunk === undefined
-      ? wait(inbound, fiber, self, none)
-      : Exit.succeed(Option.some(plain(chunk)))
+    return chunk === undefined ? settled(inbound, none) ?? more : Exit.succeed(Option.some(plain(chunk)))
   })
+  const more = inbound.wait(self, 1)
   return self
 }
 
@@ -59,10 +54,10 @@ export const exactly = (inbound: Inbound, n: number, address: Address): Effect.E
   if (!(Number.isSafeInteger(n) && n >= 0)) {
     return Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
   }
-  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = taking((fiber) =>
+  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = taking(() =>
     inbound.queue.size >= n
       ? Exit.succeed(plain(inbound.takeBytes(n)))
-      : wait(inbound, fiber, self, unexpectedEnd(inbound, address, n), n)
+      : settled(inbound, unexpectedEnd(inbound, address, n)) ?? inbound.wait(self, n)
   )
   return self
 }
@@ -82,7 +77,7 @@ export const until = (
     // How far the search has got; it begins anew when another reader has taken bytes meanwhile.
     let seen = 0
     let version = queue.version
-    const self: ReturnType<typeof until> = taking((fiber) => {
+    const self: ReturnType<typeof until> = taking(() => {
       const at = queue.indexOf(pattern, queue.version === version ? seen : 0)
       const length = at === -1 ? queue.size : at + pattern.length
       if (length > limit || (at === -1 && length === limit)) {
@@ -91,7 +86,7 @@ export const until = (
       if (at !== -1) return Exit.succeed(plain(inbound.takeBytes(length)))
       seen = Math.max(0, queue.size - pattern.length + 1)
       version = queue.version
-      return wait(inbound, fiber, self, unexpectedEnd(inbound, address, undefined), queue.size + 1)
+      return settled(inbound, unexpectedEnd(inbound, address, undefined)) ?? inbound.wait(self, queue.size + 1)
     })
     return self
   })
@@ -104,11 +99,12 @@ const unexpectedEnd = (inbound: Inbound, address: Address, expected: number | un
 
 /** What waits as one Chunk, as a Stream pulls it. */
 export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ReadError>> => {
-  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = taking((fiber) =>
+  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = taking(() =>
     inbound.queue.size === 0
-      ? wait(inbound, fiber, all, Exit.succeed(Chunk.empty()))
+      ? settled(inbound, Exit.succeed(Chunk.empty())) ?? more
       : Exit.succeed(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
   )
+  const more = inbound.wait(all, 1)
   return Effect.flatMap(
     Effect.mapError(all, Option.some),
     (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)
