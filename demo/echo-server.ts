@@ -10,7 +10,7 @@ import { runServer } from "./program.ts"
 const echo = Server.make({
   listen: { host: "127.0.0.1", port: 0 },
   handler: (connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let chunk = yield* connection.read; Option.isSome(chunk); chunk = yield* connection.read) {
         yield* connection.write(chunk.value)
       }

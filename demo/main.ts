@@ -44,7 +44,7 @@ const call = (client: Runtime, servers: ReadonlyArray<Servers>) =>
     Effect.map((lines): Client => ({ runtime: client, lines: Chunk.toReadonlyArray(lines) }))
   )
 
-const demo = Effect.gen(function*() {
+const demo = Effect.gen(function* () {
   const startedAt = performance.now()
   yield* progress(`starting ${only.length * 2} servers`)
   const servers = yield* startServers

@@ -29,7 +29,7 @@ export class ProcessFailed
 
 /** Starts `demo/<program>.ts`; what it prints on standard error goes to this process's own. */
 const start = (runtime: Runtime, program: string, ...args: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const command = Command.make(...commands[runtime], `${root}demo/${program}.ts`, ...args)
     const child = yield* Command.start(command.pipe(Command.workingDirectory(root), Command.stderr("inherit")))
     yield* Effect.addFinalizer(() => stop(child))
@@ -51,7 +51,7 @@ const linesOf = (child: Process) => child.stdout.pipe(Stream.decodeText(), Strea
 
 /** Starts a server and waits until it says where it listens. */
 export const startServer = (runtime: Runtime, program: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const child = yield* start(runtime, program)
     const address = yield* Deferred.make<string>()
     yield* linesOf(child).pipe(

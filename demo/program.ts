@@ -14,7 +14,7 @@ export const run = <A, E>(program: Effect.Effect<A, E, Network.Network>): void =
   NodeRuntime.runMain(Effect.provide(program, RuntimeNetwork.layer))
 
 export const runServer = (server: Server.Server): void =>
-  run(Effect.scoped(Effect.gen(function*() {
+  run(Effect.scoped(Effect.gen(function* () {
     const { address } = yield* Server.serve(server)
     yield* Console.log(`listening on ${address}`)
     yield* parentLeft

@@ -28,7 +28,7 @@ export const receiveHeader = (connection: Connection.Connection) =>
 
 /** The text of the next frame, or none where the peer has ended between two frames. */
 export const receive = (connection: Connection.Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const chunk = yield* connection.read
     if (Option.isNone(chunk)) return Option.none()
     yield* connection.unread(chunk.value)
@@ -42,7 +42,7 @@ export const request = (connection: Connection.Connection, text: string) =>
 
 /** The answer to `bytes N`, taken in as it comes, and whether its checksum is right. */
 export const receiveBytes = (connection: Connection.Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const hash = createHash("sha256")
     const length = yield* receiveHeader(connection)
     for (let left = length; left > 0;) {

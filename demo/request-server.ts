@@ -13,7 +13,7 @@ import { header, receive, send, type Status } from "./protocol.ts"
 const requests = Server.make({
   listen: { host: "127.0.0.1", port: 0 },
   handler: (connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let text = yield* receive(connection); Option.isSome(text); text = yield* receive(connection)) {
         yield* answer(connection, text.value)
       }
@@ -39,7 +39,7 @@ let accepted = 0
 const status = (): Status => ({ memory: process.memoryUsage().rss, accepted })
 
 const sendBytes = (connection: Connection.Connection, length: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const hash = createHash("sha256")
     yield* connection.write(header(length))
     for (let sent = 0; sent < length; accepted = sent) {

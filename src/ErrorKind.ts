@@ -87,6 +87,8 @@ export const classify = (error: unknown): Failure => {
   }
   if (Array.isArray(errors) && errors.length > 0) return classify(errors[0])
   // Deno gives a failed look-up neither a class of its own nor a code.
-  if (text.includes("failed to lookup address information")) return { kind: "NameNotFound", code: undefined, message: text }
+  if (text.includes("failed to lookup address information")) {
+    return { kind: "NameNotFound", code: undefined, message: text }
+  }
   return { kind: "Unknown", code: typeof code === "string" ? code : undefined, message: text }
 }

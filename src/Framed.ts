@@ -112,7 +112,8 @@ export const make: {
   <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In>
 } = dual(
   2,
-  <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In> => new FramedImpl(connection as ConnectionImpl, codec)
+  <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In> =>
+    new FramedImpl(connection as ConnectionImpl, codec)
 )
 
 /**

@@ -45,7 +45,9 @@ export interface HandlerOptions<Out, In, E, R> {
   /** What a message is. */
   readonly codec: Codec<Out, In>
   /** Called once a connection, for the function that handles its messages; an effect where setting up takes one. */
-  readonly handler: (session: Framed<Out, In>) => OnMessage<Out, In, E, R> | Effect.Effect<OnMessage<Out, In, E, R>, E, R>
+  readonly handler: (
+    session: Framed<Out, In>
+  ) => OnMessage<Out, In, E, R> | Effect.Effect<OnMessage<Out, In, E, R>, E, R>
   /** Default `"close"`. */
   readonly onFrameError?: OnFrameError<In> | undefined
 }
@@ -98,7 +100,9 @@ const serve = <Out, In, E, R>(
   onFrameError: OnFrameError<In>
 ): Effect.Effect<void, E | ReceiveError | SendError, R> => {
   const frames = session.reader.frames(batch, (frames) => frames)
-  const next = onFrameError === "close" ? frames : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
+  const next = onFrameError === "close"
+    ? frames
+    : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
   const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = Effect.flatMap(next, (messages) => {
     if (messages.length === 0) return Effect.void
     const waiting = handleFrom(session, messages, 0, onMessage)
@@ -116,7 +120,9 @@ const handleFrom = <Out, In, E, R>(
 ): Effect.Effect<void, E | SendError, R> | undefined => {
   for (let i = start; i < messages.length; i++) {
     const replying = answer(session, onMessage(messages[i]!))
-    if (replying !== undefined) return Effect.flatMap(replying, () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void)
+    if (replying !== undefined) {
+      return Effect.flatMap(replying, () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void)
+    }
   }
   return undefined
 }
@@ -131,7 +137,9 @@ const answer = <In, E, R>(
     if (Exit.isExit(reply) && Exit.isSuccess(reply)) return value(session, reply.value as In | void)
     return Effect.flatMap(reply as Effect.Effect<In | void, E, R>, (given) => value(session, given) ?? Effect.void)
   }
-  if (hasProperty(reply, Stream.StreamTypeId)) return Stream.runForEachChunk(reply as Stream.Stream<In, E, R>, session.sendAll)
+  if (hasProperty(reply, Stream.StreamTypeId)) {
+    return Stream.runForEachChunk(reply as Stream.Stream<In, E, R>, session.sendAll)
+  }
   return value(session, reply as In)
 }
 

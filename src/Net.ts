@@ -104,7 +104,7 @@ export const connect = (
   address: SocketAddress.AddressInput,
   options: ConnectOptions = {}
 ): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const transport = yield* Network
     const remote = yield* SocketAddress.fromInput(address)
     const resolved = yield* Options.checked(() => resolveConnect(remote, options, transport))
@@ -132,7 +132,8 @@ export const connect = (
     })
     return yield* Effect.timeoutFail(dial, {
       duration: resolved.connectTimeout,
-      onTimeout: () => new NetError.ConnectTimeout({ operation: "connect", address: remote, timeout: resolved.connectTimeout })
+      onTimeout: () =>
+        new NetError.ConnectTimeout({ operation: "connect", address: remote, timeout: resolved.connectTimeout })
     })
   })
 

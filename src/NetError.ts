@@ -70,7 +70,7 @@ const describe = (self: SocketErrorProps, what: string): string =>
   self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
 
 /** An error that says no more than its operation, its address and its cause. */
-const leaf = <Tag extends string>(tag: Tag, what: string): new(props: SocketErrorProps) => Leaf<Tag> =>
+const leaf = <Tag extends string>(tag: Tag, what: string): new (props: SocketErrorProps) => Leaf<Tag> =>
   class extends Data.TaggedError(tag)<SocketErrorProps> {
     readonly [TypeId]: TypeId = TypeId
     override get message(): string {
@@ -96,12 +96,17 @@ export class ConnectionRefused extends leaf("ConnectionRefused", "connection ref
  *
  * @category errors
  */
-export class ConnectTimeout extends Data.TaggedError("ConnectTimeout")<SocketErrorProps & {
-  readonly timeout?: Duration.Duration | undefined
-}> {
+export class ConnectTimeout extends Data.TaggedError("ConnectTimeout")<
+  SocketErrorProps & {
+    readonly timeout?: Duration.Duration | undefined
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return describe(this, this.timeout === undefined ? "timed out" : `no answer within ${Duration.format(this.timeout)}`)
+    return describe(
+      this,
+      this.timeout === undefined ? "timed out" : `no answer within ${Duration.format(this.timeout)}`
+    )
   }
 }
 
@@ -138,7 +143,10 @@ export class PathNotFound extends leaf("PathNotFound", "no such path") {}
  *
  * @category errors
  */
-export class AddressInUse extends leaf("AddressInUse", "address already in use; stop the other server or choose another port (0 takes a free one)") {}
+export class AddressInUse extends leaf(
+  "AddressInUse",
+  "address already in use; stop the other server or choose another port (0 takes a free one)"
+) {}
 
 /**
  * The address is not one of this machine's.
@@ -152,14 +160,20 @@ export class AddressNotAvailable extends leaf("AddressNotAvailable", "not an add
  *
  * @category errors
  */
-export class PermissionDenied extends leaf("PermissionDenied", "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net") {}
+export class PermissionDenied extends leaf(
+  "PermissionDenied",
+  "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net"
+) {}
 
 /**
  * The process has no descriptors, or the system no memory, left for another socket.
  *
  * @category errors
  */
-export class ResourceExhausted extends leaf("ResourceExhausted", "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets") {}
+export class ResourceExhausted extends leaf(
+  "ResourceExhausted",
+  "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets"
+) {}
 
 /**
  * The peer ended the connection abruptly (RST). Bytes under way in either direction may be lost.
@@ -187,13 +201,20 @@ export class ConnectionClosed extends leaf("ConnectionClosed", "closed by this s
  *
  * @category errors
  */
-export class UnexpectedEnd extends Data.TaggedError("UnexpectedEnd")<SocketErrorProps & {
-  readonly received: number
-  readonly expected?: number | undefined
-}> {
+export class UnexpectedEnd extends Data.TaggedError("UnexpectedEnd")<
+  SocketErrorProps & {
+    readonly received: number
+    readonly expected?: number | undefined
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return describe(this, `the peer ended the stream after ${this.received} bytes${this.expected === undefined ? "" : ` of ${this.expected}`}`)
+    return describe(
+      this,
+      `the peer ended the stream after ${this.received} bytes${
+        this.expected === undefined ? "" : ` of ${this.expected}`
+      }`
+    )
   }
 }
 
@@ -202,9 +223,11 @@ export class UnexpectedEnd extends Data.TaggedError("UnexpectedEnd")<SocketError
  *
  * @category errors
  */
-export class ReadTimeout extends Data.TaggedError("ReadTimeout")<SocketErrorProps & {
-  readonly timeout: Duration.Duration
-}> {
+export class ReadTimeout extends Data.TaggedError("ReadTimeout")<
+  SocketErrorProps & {
+    readonly timeout: Duration.Duration
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, `nothing received within ${Duration.format(this.timeout)}`)
@@ -216,9 +239,11 @@ export class ReadTimeout extends Data.TaggedError("ReadTimeout")<SocketErrorProp
  *
  * @category errors
  */
-export class WriteTimeout extends Data.TaggedError("WriteTimeout")<SocketErrorProps & {
-  readonly timeout: Duration.Duration
-}> {
+export class WriteTimeout extends Data.TaggedError("WriteTimeout")<
+  SocketErrorProps & {
+    readonly timeout: Duration.Duration
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, `the peer took nothing within ${Duration.format(this.timeout)}`)
@@ -230,10 +255,12 @@ export class WriteTimeout extends Data.TaggedError("WriteTimeout")<SocketErrorPr
  *
  * @category errors
  */
-export class MessageTooLarge extends Data.TaggedError("MessageTooLarge")<SocketErrorProps & {
-  readonly size: number
-  readonly limit: number
-}> {
+export class MessageTooLarge extends Data.TaggedError("MessageTooLarge")<
+  SocketErrorProps & {
+    readonly size: number
+    readonly limit: number
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, `${this.size} bytes are more than the limit of ${this.limit}`)
@@ -250,10 +277,14 @@ interface FrameErrorProps extends SocketErrorProps {
  *
  * @category errors
  */
-export class FrameTooLarge extends Data.TaggedError("FrameTooLarge")<FrameErrorProps & { readonly size: number; readonly limit: number }> {
+export class FrameTooLarge
+  extends Data.TaggedError("FrameTooLarge")<FrameErrorProps & { readonly size: number; readonly limit: number }> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return describe(this, `frame of ${this.size} bytes at offset ${this.offset} is more than the limit of ${this.limit}`)
+    return describe(
+      this,
+      `frame of ${this.size} bytes at offset ${this.offset} is more than the limit of ${this.limit}`
+    )
   }
 }
 
@@ -262,10 +293,12 @@ export class FrameTooLarge extends Data.TaggedError("FrameTooLarge")<FrameErrorP
  *
  * @category errors
  */
-export class FrameMalformed extends Data.TaggedError("FrameMalformed")<FrameErrorProps & {
-  readonly reason: string
-  readonly path?: ReadonlyArray<PropertyKey> | undefined
-}> {
+export class FrameMalformed extends Data.TaggedError("FrameMalformed")<
+  FrameErrorProps & {
+    readonly reason: string
+    readonly path?: ReadonlyArray<PropertyKey> | undefined
+  }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, `malformed frame at offset ${this.offset}: ${this.reason}`)
@@ -277,10 +310,17 @@ export class FrameMalformed extends Data.TaggedError("FrameMalformed")<FrameErro
  *
  * @category errors
  */
-export class FrameTruncated extends Data.TaggedError("FrameTruncated")<FrameErrorProps & { readonly received: number; readonly expected?: number | undefined }> {
+export class FrameTruncated extends Data.TaggedError("FrameTruncated")<
+  FrameErrorProps & { readonly received: number; readonly expected?: number | undefined }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return describe(this, `the stream ended ${this.received} bytes into the frame at offset ${this.offset}${this.expected === undefined ? "" : `, which has ${this.expected}`}`)
+    return describe(
+      this,
+      `the stream ended ${this.received} bytes into the frame at offset ${this.offset}${
+        this.expected === undefined ? "" : `, which has ${this.expected}`
+      }`
+    )
   }
 }
 
@@ -333,7 +373,9 @@ export class InvalidOption extends Data.TaggedError("InvalidOption")<{
  *
  * @category errors
  */
-export class Unknown extends Data.TaggedError("Unknown")<SocketErrorProps & { readonly code?: string | undefined; readonly reason: string }> {
+export class Unknown extends Data.TaggedError("Unknown")<
+  SocketErrorProps & { readonly code?: string | undefined; readonly reason: string }
+> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     return describe(this, this.code === undefined ? this.reason : `${this.reason} (${this.code})`)
@@ -472,7 +514,7 @@ export const isTransient = (error: unknown): boolean => isNetError(error) && tra
 
 type SocketErrorKind = Exclude<ErrorKind, "MessageTooLarge" | "Unsupported" | "Unknown">
 
-const classes: Readonly<Record<SocketErrorKind, new(props: SocketErrorProps) => NetError>> = {
+const classes: Readonly<Record<SocketErrorKind, new (props: SocketErrorProps) => NetError>> = {
   ConnectionRefused,
   ConnectTimeout,
   HostUnreachable,

@@ -141,9 +141,9 @@ export const layer = <R>(self: Server<R>): Layer.Layer<never, BindError, Network
 const start = <E, R>(
   options: ServerOptions<E, R>
 ): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { closeTimeout, concurrency, drainTimeout } = yield* Options.checked(() => resolve(options))
-    const closing = (yield* makeDeadlines(closeTimeout))
+    const closing = yield* makeDeadlines(closeTimeout)
     const handlers = yield* Handlers.make(options.handler, concurrency, closing)
     yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
     const { address, handle } = yield* bind(
@@ -158,7 +158,7 @@ const start = <E, R>(
 const resolve = <E, R>(options: ServerOptions<E, R>) => ({
   concurrency: options.concurrency === undefined || options.concurrency === "unbounded"
     ? Infinity
-    : Options.whole("concurrency", options.concurrency, 0, 1, "a whole number from 1, or \"unbounded\""),
+    : Options.whole("concurrency", options.concurrency, 0, 1, 'a whole number from 1, or "unbounded"'),
   drainTimeout: Options.duration("drainTimeout", options.drainTimeout, "15 seconds"),
   closeTimeout: Options.duration("closeTimeout", options.closeTimeout, "5 seconds")
 })

@@ -84,7 +84,11 @@ export const connect = (
   address: AddressInput,
   options: internal.UdpConnectOptions = {}
 ): Effect.Effect<UdpConnection, ConnectError, Network | Scope.Scope> =>
-  internal.connect(address, options) as Effect.Effect<UdpConnection & DatagramSocketImpl, ConnectError, Network | Scope.Scope>
+  internal.connect(address, options) as Effect.Effect<
+    UdpConnection & DatagramSocketImpl,
+    ConnectError,
+    Network | Scope.Scope
+  >
 
 /**
  * How to ask.
@@ -146,7 +150,7 @@ export const request: {
     Uint8Array | string,
     RequestOptions<R> | undefined
   ]
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     const resolved = yield* Options.valid(() => resolveRequest(options ?? {}))
     const datagram = yield* self.outbound.prepare(message, to)
     const transmit = Effect.suspend(() => self.outbound.transmit(datagram))
@@ -158,7 +162,7 @@ const backOff: Schedule.Schedule<unknown> = Schedule.exponential("1 second")
 
 const resolveRequest = <R>({ from, matches, schedule, timeout }: RequestOptions<R>) => {
   if (from !== undefined && from !== "peer" && from !== "anyone") {
-    throw new InvalidOption({ option: "from", value: from, expected: "\"peer\" or \"anyone\"" })
+    throw new InvalidOption({ option: "from", value: from, expected: '"peer" or "anyone"' })
   }
   return { from, matches, schedule: schedule ?? backOff, timeout: Options.duration("timeout", timeout, "10 seconds") }
 }

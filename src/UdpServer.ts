@@ -90,7 +90,7 @@ export const make = <E = never, R = never>(options: UdpServerOptions<E, R>): Udp
 const start = <E, R>(
   options: UdpServerOptions<E, R>
 ): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { concurrency, drainTimeout } = yield* Options.checked(() => resolve(options))
     const socket = yield* internal.bind(options.listen, options)
     const handlers = yield* DatagramHandlers.make(socket, options.handler, concurrency)

@@ -7,7 +7,7 @@ const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes)
 
 /** Both ends of one connection, each in a scope of its own within the present one. */
 const pair = (options: Net.ConnectOptions & Net.ListenOptions = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ port: 0 }, options)
     const client = yield* Net.connect(listener.address, options)
     return { client, server: yield* listener.accept, listener }
@@ -24,7 +24,7 @@ const tag = <A, E extends NetError.NetError>(exit: Exit.Exit<A, E>) =>
 
 describe("Connection", () => {
   onMemory("a read fails with ReadTimeout at its time, and the next read goes on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ readTimeout: "10 seconds" })
       const waiting = yield* Effect.fork(client.read)
       yield* TestClock.adjust("9 seconds")
@@ -36,7 +36,7 @@ describe("Connection", () => {
     }))
 
   onMemory("an interrupted read does not time out the one after it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ readTimeout: "10 seconds" })
       yield* Fiber.interrupt(yield* Effect.fork(client.read))
       yield* TestClock.adjust("10 seconds")
@@ -47,7 +47,7 @@ describe("Connection", () => {
     }))
 
   onMemory("a stream fails with ReadTimeout too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* pair({ readTimeout: "10 seconds" })
       const running = yield* Effect.fork(Stream.runDrain(client.stream))
       yield* TestClock.adjust("10 seconds")
@@ -55,7 +55,7 @@ describe("Connection", () => {
     }))
 
   onMemory("a write fails with WriteTimeout only while the peer takes nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ writeTimeout: "10 seconds", readBuffer: 1024, writeBuffer: 1024 })
       const writing = yield* Effect.fork(client.write(new Uint8Array(2_000_000)))
       yield* TestClock.adjust("9 seconds")
@@ -70,7 +70,7 @@ describe("Connection", () => {
     }))
 
   onMemory("connectTimeout ends an attempt that nobody answers", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const listener = yield* Net.listen({ port: 0 }, { backlog: 1 })
       for (let i = 0; i < 2; i++) yield* Net.connect(listener.address)
       const dialling = yield* Effect.fork(Effect.scoped(Net.connect(listener.address, { connectTimeout: "3 seconds" })))
@@ -79,7 +79,7 @@ describe("Connection", () => {
     }))
 
   onMemory("a close whose bytes nobody takes is cut off after closeTimeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ closeTimeout: "5 seconds", writeBuffer: 1_000_000 })
       yield* client.write(new Uint8Array(900_000))
       const closing = yield* Effect.fork(client.close)
@@ -91,8 +91,8 @@ describe("Connection", () => {
     }))
 
   onMemory("two ends in one scope close without waiting, unread bytes or not", () =>
-    Effect.gen(function*() {
-      yield* Effect.scoped(Effect.gen(function*() {
+    Effect.gen(function* () {
+      yield* Effect.scoped(Effect.gen(function* () {
         const { client, server } = yield* pair()
         yield* client.write("nobody reads this")
         yield* server.write("nor this")
@@ -100,7 +100,7 @@ describe("Connection", () => {
     }))
 
   onMemory("readExactly, readUntil and unread share one queue", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair()
       yield* server.write("HEAD 5\r\nhelloREST")
       yield* server.shutdown
@@ -110,19 +110,21 @@ describe("Connection", () => {
       expect(text(yield* client.readExactly(4))).toBe("> RE")
       const short = yield* Effect.flip(client.readExactly(3))
       expect(short).toMatchObject({ _tag: "UnexpectedEnd", received: 2, expected: 3 })
-      expect(text(yield* Stream.runFold(client.stream, new Uint8Array(0) as Uint8Array, (_, bytes) => bytes))).toBe("ST")
+      expect(text(yield* Stream.runFold(client.stream, new Uint8Array(0) as Uint8Array, (_, bytes) => bytes))).toBe(
+        "ST"
+      )
       expect(Option.isNone(yield* client.read)).toBe(true)
     }))
 
   onMemory("readExactly asks for more than readBuffer holds", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ readBuffer: 100 })
       yield* Effect.fork(server.write(new Uint8Array(50_000).fill(7)))
       expect((yield* client.readExactly(50_000)).every((byte) => byte === 7)).toBe(true)
     }))
 
   onMemory("readUntil stops at its limit and leaves the bytes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair()
       yield* server.write("x".repeat(100))
       const error = yield* Effect.flip(client.readUntil("\n", { maxLength: 64 }))
@@ -131,7 +133,7 @@ describe("Connection", () => {
     }))
 
   onMemory("small writes of one turn leave as one, in order", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair()
       yield* client.read.pipe(Effect.timeoutOption(0))
       yield* Effect.forEach(Array.from({ length: 50 }, (_, i) => `${i};`), client.write)
@@ -142,7 +144,7 @@ describe("Connection", () => {
     }))
 
   onMemory("an interrupted write is sent whole or not at all", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair({ readBuffer: 1024, writeBuffer: 1024 })
       const first = yield* Effect.fork(client.write(new Uint8Array(400_000).fill(1)))
       const second = yield* Effect.fork(client.write(new Uint8Array(1000).fill(2)))
@@ -157,7 +159,7 @@ describe("Connection", () => {
     }))
 
   onMemory("stats count bytes and age", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client, server } = yield* pair()
       yield* client.write("12345")
       yield* server.readExactly(3)
@@ -168,7 +170,7 @@ describe("Connection", () => {
     }))
 
   onMemory("is told apart from other values", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* pair()
       expect(Connection.isConnection(client)).toBe(true)
       expect(Connection.isConnection({})).toBe(false)

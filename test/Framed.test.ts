@@ -9,21 +9,21 @@ const onMemory = <A, E>(name: string, effect: () => Effect.Effect<A, E, Scope.Sc
   it.scoped(name, () => Effect.provide(effect(), MemoryNetwork.layer))
 
 /** A plain connection and, at its other end, one that speaks lines. */
-const pair = Effect.gen(function*() {
+const pair = Effect.gen(function* () {
   const listener = yield* Net.listen({ port: 0 })
   const raw = yield* Net.connect(listener.address)
   return { raw, framed: Framed.make(yield* listener.accept, lines) }
 })
 
 const server = <E>(options: Omit<Parameters<typeof FramedServer.make<string, string, E>>[0], "listen" | "codec">) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { address } = yield* Server.serve(FramedServer.make({ listen: { port: 0 }, codec: lines, ...options }))
     return { address, client: yield* Framed.connect(address, lines) }
   })
 
 describe("Framed", () => {
   onMemory("receives messages one by one, then none again and again", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       yield* raw.write("one\ntw")
       expect(yield* framed.receive).toEqual(Option.some("one"))
@@ -37,7 +37,7 @@ describe("Framed", () => {
     }))
 
   onMemory("an interrupted receive loses nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       for (const cut of ["ab", "cd", "\nef"]) {
         const waiting = yield* Effect.fork(framed.receive)
@@ -50,20 +50,28 @@ describe("Framed", () => {
       expect(yield* framed.receive).toEqual(Option.some("ef"))
     }))
 
-  onMemory("a failure of the frames is final, carries the address, and leaves the connection", () =>
-    Effect.gen(function*() {
-      const { framed, raw } = yield* pair
-      yield* raw.write(`fine\n${"x".repeat(65)}\nfine\n`)
-      expect(yield* framed.receive).toEqual(Option.some("fine"))
-      const error = yield* Effect.flip(framed.receive)
-      expect(error).toMatchObject({ _tag: "FrameTooLarge", limit: 64, offset: 5, address: framed.connection.remoteAddress })
-      expect(yield* Effect.flip(framed.receive)).toMatchObject({ _tag: "FrameTooLarge" })
-      yield* framed.send("bye")
-      expect(new TextDecoder().decode(yield* raw.readUntil("\n"))).toBe("bye\n")
-    }))
+  onMemory(
+    "a failure of the frames is final, carries the address, and leaves the connection",
+    () =>
+      Effect.gen(function* () {
+        const { framed, raw } = yield* pair
+        yield* raw.write(`fine\n${"x".repeat(65)}\nfine\n`)
+        expect(yield* framed.receive).toEqual(Option.some("fine"))
+        const error = yield* Effect.flip(framed.receive)
+        expect(error).toMatchObject({
+          _tag: "FrameTooLarge",
+          limit: 64,
+          offset: 5,
+          address: framed.connection.remoteAddress
+        })
+        expect(yield* Effect.flip(framed.receive)).toMatchObject({ _tag: "FrameTooLarge" })
+        yield* framed.send("bye")
+        expect(new TextDecoder().decode(yield* raw.readUntil("\n"))).toBe("bye\n")
+      })
+  )
 
   onMemory("refusing to encode writes nothing, of a batch too", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       expect(yield* Effect.flip(framed.sendAll(["one", "x".repeat(65)]))).toMatchObject({ _tag: "FrameTooLarge" })
       yield* framed.send("two")
@@ -73,9 +81,12 @@ describe("Framed", () => {
     }))
 
   onMemory("counts the frames that a skipping codec dropped", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed: { connection }, raw } = yield* pair
-      const framed = Framed.make(connection, Framing.lines({ maxFrameLength: 4, onTooLarge: "skip" }).pipe(Framing.text()))
+      const framed = Framed.make(
+        connection,
+        Framing.lines({ maxFrameLength: 4, onTooLarge: "skip" }).pipe(Framing.text())
+      )
       yield* raw.write("one\nmuch too long\ntoo long\ntwo\n")
       expect(yield* framed.receive).toEqual(Option.some("one"))
       expect(yield* framed.receive).toEqual(Option.some("two"))
@@ -83,7 +94,7 @@ describe("Framed", () => {
     }))
 
   onMemory("streams and sinks messages", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       const other = Framed.make(raw, lines)
       const sent = Array.from({ length: 1000 }, (_, i) => `message ${i}`)
@@ -92,7 +103,7 @@ describe("Framed", () => {
     }))
 
   onMemory("swaps the codec behind the message that says so", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       yield* raw.write(Uint8Array.from([...new TextEncoder().encode("binary\n"), 0, 0, 0, 2, 10, 13, 0, 0, 0, 1, 7]))
       expect(yield* framed.receive).toEqual(Option.some("binary"))
@@ -102,7 +113,7 @@ describe("Framed", () => {
     }))
 
   onMemory("unwrap pushes the rest back", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed, raw } = yield* pair
       yield* raw.write("header\nraw bytes")
       yield* framed.receive
@@ -111,7 +122,7 @@ describe("Framed", () => {
     }))
 
   onMemory("concurrent requests are pipelined, each with its own answer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* server({ handler: () => (line) => `re ${line}` })
       const asked = Array.from({ length: 200 }, (_, i) => String(i))
       const answers = yield* Effect.forEach(asked, client.request, { concurrency: "unbounded" })
@@ -119,7 +130,7 @@ describe("Framed", () => {
     }))
 
   onMemory("the answer to an interrupted request is nobody else's", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const { client } = yield* server({
         handler: () => (line) => line === "slow" ? Effect.as(Deferred.await(gate), "slow answer") : `re ${line}`
@@ -135,13 +146,13 @@ describe("Framed", () => {
     }))
 
   onMemory("a request that nobody answers fails with UnexpectedEnd", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* server({ handler: (session) => () => session.connection.close })
       expect(yield* Effect.flip(client.request("hello"))).toMatchObject({ _tag: "UnexpectedEnd" })
     }))
 
   onMemory("peek and detect take nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed: { connection }, raw } = yield* pair
       const protocols = [
         { protocol: "http", test: (start: Uint8Array) => startsWith("GET ", start) },
@@ -157,7 +168,7 @@ describe("Framed", () => {
     }))
 
   onMemory("detect gives up when nothing fits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { framed: { connection }, raw } = yield* pair
       yield* raw.write("POST")
       const protocols = [{ protocol: "http", test: (start: Uint8Array) => startsWith("GET ", start) }]
@@ -172,7 +183,7 @@ const startsWith = (text: string, start: Uint8Array): boolean | "more" => {
 
 describe("FramedServer", () => {
   onMemory("handles the messages of a connection in order, whatever a reply is", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* server({
         handler: () => (line) => {
           if (line === "effect") return Effect.as(Effect.yieldNow(), "from an effect")
@@ -184,34 +195,44 @@ describe("FramedServer", () => {
       })
       yield* client.sendAll(["1", "effect", "2", "silence", "stream", "silent effect", "3"])
       const replies = yield* Stream.runCollect(Stream.take(client.messages, 6))
-      expect(Chunk.toReadonlyArray(replies)).toEqual(["value 1", "from an effect", "value 2", "first", "second", "value 3"])
+      expect(Chunk.toReadonlyArray(replies)).toEqual([
+        "value 1",
+        "from an effect",
+        "value 2",
+        "first",
+        "second",
+        "value 3"
+      ])
     }))
 
   onMemory("sends the replies of one batch as one", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { client } = yield* server({ handler: () => (line) => line })
       yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
       const first = Option.getOrThrow(yield* client.connection.read)
       expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
     }))
 
-  onMemory("keeps state per connection in the handler's closure, also made by an effect", () =>
-    Effect.gen(function*() {
-      const { address } = yield* server({
-        handler: () =>
-          Effect.sync(() => {
-            let count = 0
-            return () => String(++count)
-          })
+  onMemory(
+    "keeps state per connection in the handler's closure, also made by an effect",
+    () =>
+      Effect.gen(function* () {
+        const { address } = yield* server({
+          handler: () =>
+            Effect.sync(() => {
+              let count = 0
+              return () => String(++count)
+            })
+        })
+        const counts = yield* Effect.forEach([1, 2], () =>
+          Effect.scoped(Effect.gen(function* () {
+            const client = yield* Framed.connect(address, lines)
+            yield* client.request("x")
+            return yield* client.request("x")
+          })))
+        expect(counts).toEqual(["2", "2"])
       })
-      const counts = yield* Effect.forEach([1, 2], () =>
-        Effect.scoped(Effect.gen(function*() {
-          const client = yield* Framed.connect(address, lines)
-          yield* client.request("x")
-          return yield* client.request("x")
-        })))
-      expect(counts).toEqual(["2", "2"])
-    }))
+  )
 
   for (
     const [name, onFrameError, replies, end] of [
@@ -221,7 +242,7 @@ describe("FramedServer", () => {
     ] as const
   ) {
     onMemory(`a framing error ends the connection as chosen: ${name}`, () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { client } = yield* server({ handler: () => (line) => line, onFrameError })
         yield* client.connection.write(`fine\n${"x".repeat(100)}\n`)
         const got: Array<string> = []
@@ -234,7 +255,7 @@ describe("FramedServer", () => {
   }
 
   onMemory("a handler that throws ends its own connection alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { address, client } = yield* server({
         handler: () => (line) => {
           if (line === "throw") throw new Error("boom")

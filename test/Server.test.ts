@@ -13,12 +13,12 @@ const settle = Effect.promise(() => new Promise((resolve) => setTimeout(resolve)
 
 describe("Server", () => {
   onMemory("gives each handler a scope of its own, closed when it ends", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const log: Array<string> = []
       const { address } = yield* Server.serve(Server.make({
         listen,
         handler: (connection) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             yield* Effect.addFinalizer((exit) => Effect.sync(() => log.push(`finalizer ${exit._tag}`)))
             yield* Effect.forkScoped(Effect.onInterrupt(Effect.never, () => Effect.sync(() => log.push("child"))))
             yield* connection.read
@@ -33,7 +33,7 @@ describe("Server", () => {
     }))
 
   onMemory("gives handlers the services of whoever starts it", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       class Greeting extends Context.Tag("Greeting")<Greeting, string>() {}
       const greeter = Server.make({
         listen,
@@ -45,7 +45,7 @@ describe("Server", () => {
     }))
 
   onMemory("serves at most `concurrency` clients, and the next when one is done", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { address, status } = yield* Server.serve(Server.make({
         listen,
         concurrency: 2,
@@ -62,7 +62,7 @@ describe("Server", () => {
     }))
 
   onMemory("drains: handlers finish, nobody new is served, finalizers are waited for", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const scope = yield* Scope.make()
       let finalized = false
@@ -70,7 +70,7 @@ describe("Server", () => {
         Server.serve(Server.make({
           listen,
           handler: (connection) =>
-            Effect.gen(function*() {
+            Effect.gen(function* () {
               yield* Effect.addFinalizer(() => Effect.sync(() => (finalized = true)))
               yield* connection.readExactly(1)
               yield* Deferred.await(gate)
@@ -92,7 +92,7 @@ describe("Server", () => {
     }))
 
   onMemory("resets what is left after drainTimeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const scope = yield* Scope.make()
       const { address } = yield* Scope.extend(
         Server.serve(Server.make({ listen, drainTimeout: "3 seconds", handler: () => Effect.never })),
@@ -110,25 +110,28 @@ describe("Server", () => {
       yield* Fiber.join(closing)
     }))
 
-  onMemory("resets a connection whose peer takes nothing, closeTimeout after its handler", () =>
-    Effect.gen(function*() {
-      const { address, status } = yield* Server.serve(Server.make({
-        listen,
-        closeTimeout: "3 seconds",
-        writeBuffer: 10_000_000,
-        handler: (connection) => connection.write(new Uint8Array(200_000))
-      }))
-      const client = yield* Net.connect(address)
-      yield* settle
-      expect(yield* status).toMatchObject({ active: 0, closing: 1 })
-      yield* TestClock.adjust("3 seconds")
-      yield* settle
-      expect(yield* status).toMatchObject({ active: 0, closing: 0, accepted: 1 })
-      expect((yield* Effect.flip(Stream.runDrain(client.stream)))._tag).toBe("ConnectionReset")
-    }))
+  onMemory(
+    "resets a connection whose peer takes nothing, closeTimeout after its handler",
+    () =>
+      Effect.gen(function* () {
+        const { address, status } = yield* Server.serve(Server.make({
+          listen,
+          closeTimeout: "3 seconds",
+          writeBuffer: 10_000_000,
+          handler: (connection) => connection.write(new Uint8Array(200_000))
+        }))
+        const client = yield* Net.connect(address)
+        yield* settle
+        expect(yield* status).toMatchObject({ active: 0, closing: 1 })
+        yield* TestClock.adjust("3 seconds")
+        yield* settle
+        expect(yield* status).toMatchObject({ active: 0, closing: 0, accepted: 1 })
+        expect((yield* Effect.flip(Stream.runDrain(client.stream)))._tag).toBe("ConnectionReset")
+      })
+  )
 
   onMemory("runs as a Layer", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = Server.make({ listen: { port: 7788 }, handler: (connection) => connection.write("up") })
       yield* Layer.build(Server.layer(server))
       const client = yield* Net.connect({ port: 7788 })
@@ -137,7 +140,7 @@ describe("Server", () => {
     }))
 
   onMemory("checks its options before it listens", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (
         const wrong of [
           { concurrency: 0 },

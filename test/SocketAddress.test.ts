@@ -337,7 +337,7 @@ describe("CIDR", () => {
     const same = SocketAddress.unsafeParseCidr("::ffff:10.0.0.0/104")
     expect(Equal.equals(cidr, same)).toBe(true)
     expect(Hash.hash(cidr)).toBe(Hash.hash(same))
-    expect(JSON.stringify(cidr)).toBe("\"10.0.0.0/8\"")
+    expect(JSON.stringify(cidr)).toBe('"10.0.0.0/8"')
     expect([cidr, "10.0.0.0/8"].map(SocketAddress.isCidr)).toEqual([true, false])
     expect(SocketAddress.matches([], "10.1.2.3")).toBe(false)
     expect(SocketAddress.matches(cidr, SocketAddress.unix("/x"))).toBe(false)
@@ -379,14 +379,14 @@ describe("config", () => {
     )
 
   it.effect("reads an address", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(`${yield* load("[0::1]:8080")}`).toBe("[::1]:8080")
       expect(`${yield* load("localhost")}`).toBe("localhost:80")
     }))
 
   it.effect("says which setting is wrong, and how", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const error = yield* Effect.flip(load("localhost:http"))
-      expect(`${error}`).toBe("(Invalid data at LISTEN: \"port http: not a port\")")
+      expect(`${error}`).toBe('(Invalid data at LISTEN: "port http: not a port")')
     }))
 })

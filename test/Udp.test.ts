@@ -23,7 +23,7 @@ const queued = (socket: UdpSocket.Socket) => Effect.map(socket.stats, ({ queued 
 
 describe("Udp.request", () => {
   onMemory("sends again after 1, 2 and 4 seconds, and gives up after 10", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const asking = yield* Effect.fork(Udp.request(a, b.address, "anybody?"))
       const sent: Array<number> = []
@@ -34,15 +34,20 @@ describe("Udp.request", () => {
       }
       expect(sent).toEqual([1, 2, 2, 3, 3, 3, 3, 4, 4, 4])
       const error = yield* Effect.flip(Fiber.join(asking))
-      expect(error).toMatchObject({ _tag: "ReadTimeout", message: `receive from ${b.address}: nothing received within 10s` })
+      expect(error).toMatchObject({
+        _tag: "ReadTimeout",
+        message: `receive from ${b.address}: nothing received within 10s`
+      })
       yield* seconds(10)
       expect((yield* a.stats).sent).toBe(4)
     }))
 
   onMemory("waits on for the answer when the schedule has ended", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
-      const asking = yield* Effect.fork(Udp.request(a, b.address, "?", { schedule: Schedule.recurs(2), timeout: "1 minute" }))
+      const asking = yield* Effect.fork(
+        Udp.request(a, b.address, "?", { schedule: Schedule.recurs(2), timeout: "1 minute" })
+      )
       yield* seconds(50)
       expect((yield* a.stats).sent).toBe(3)
       yield* b.send("at last", a.address)
@@ -50,7 +55,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("takes its own answer; what comes with it stays", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const stranger = yield* Udp.bind({ port: 0 })
       const asking = yield* Effect.fork(Udp.request(a, b.address, "?"))
@@ -63,7 +68,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("drops late repetitions of the answer, and nothing else", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const asking = yield* Effect.fork(Udp.request(a, b.address, "?"))
       yield* seconds(3)
@@ -77,7 +82,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("drops answers that come after the end, for as long as its timeout", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const matches = (datagram: UdpSocket.Datagram) => text(datagram).startsWith("1:")
       const ask = Udp.request(a, b.address, "1", { matches, timeout: "5 seconds" })
@@ -92,7 +97,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("stops sending when it is interrupted", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const asking = yield* Effect.fork(Udp.request(a, b.address, "?"))
       yield* turn
@@ -104,10 +109,14 @@ describe("Udp.request", () => {
     }))
 
   onMemory("a `matches` that throws is a defect of its request alone", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const defect = new Error("matches")
-      const dying = yield* Effect.fork(Udp.request(a, b.address, "?", { matches: () => { throw defect } }))
+      const dying = yield* Effect.fork(Udp.request(a, b.address, "?", {
+        matches: () => {
+          throw defect
+        }
+      }))
       const asking = yield* Effect.fork(Udp.request(a, b.address, "?"))
       yield* turn
       yield* b.send("yes", a.address)
@@ -116,7 +125,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("ends with its socket", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const asking = yield* Effect.fork(Udp.request(a, b.address, "?"))
       yield* turn
@@ -125,7 +134,7 @@ describe("Udp.request", () => {
     }))
 
   onMemory("asks a group, and anyone of it answers", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = [yield* Udp.bind("0.0.0.0:0"), yield* Udp.bind("0.0.0.0:0")]
       yield* b.joinMulticast("239.1.2.3")
       const asking = yield* Effect.fork(Udp.request(a, { host: "239.1.2.3", port: b.address.port }, "who is there?"))
@@ -136,13 +145,13 @@ describe("Udp.request", () => {
 
 describe("UdpSocket", () => {
   onMemory("is told apart from other values", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(UdpSocket.isSocket(yield* Udp.bind({ port: 0 }))).toBe(true)
       expect(UdpSocket.isSocket({})).toBe(false)
     }))
 
   onMemory("counts", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       yield* a.sendMany([["1234", b.address], ["", b.address], ["x", b.address]])
       yield* b.receive
@@ -151,7 +160,7 @@ describe("UdpSocket", () => {
     }))
 
   onMemory("a stream emits what waits as one chunk", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       for (let i = 0; i < 5; i++) yield* a.send(String(i), b.address)
       const sizes = yield* Stream.runCollect(Stream.take(Stream.chunks(b.datagrams), 1))
@@ -159,7 +168,7 @@ describe("UdpSocket", () => {
     }))
 
   onMemory("several receivers get one datagram each", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const [a, b] = yield* two
       const waiting = yield* Effect.forEach([1, 2, 3], () => Effect.fork(b.receive))
       yield* turn
@@ -199,7 +208,7 @@ const scripted = (errors: Array<string>) => {
 describe("errors of the network", () => {
   it.scoped("what is said of an earlier datagram does not keep back the next", () => {
     const { layer, sent } = scripted(["ECONNREFUSED", "EHOSTUNREACH"])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const socket = yield* Udp.bind({ port: 0 })
       yield* socket.send("hello", "127.0.0.1:2")
       expect(sent).toEqual(["hello"])
@@ -208,7 +217,7 @@ describe("errors of the network", () => {
 
   it.scoped("what is said again and again is said of this one", () => {
     const { layer } = scripted(Array.from({ length: 9 }, () => "ENETUNREACH"))
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const socket = yield* Udp.bind({ port: 0 })
       expect(tag(yield* Effect.exit(socket.send("hello", "127.0.0.1:2")))).toBe("NetworkUnreachable")
     }).pipe(Effect.provide(layer))
@@ -216,7 +225,7 @@ describe("errors of the network", () => {
 
   it.scoped("on a connected socket a send fails with what is said of the peer", () => {
     const { layer, sent } = scripted(["ECONNREFUSED"])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const socket = yield* Udp.connect("127.0.0.1:2")
       expect(tag(yield* Effect.exit(socket.send("hello")))).toBe("ConnectionRefused")
       yield* socket.send("again")
@@ -226,7 +235,7 @@ describe("errors of the network", () => {
 
   it.scoped("without a connection they are counted, and fail nobody", () => {
     const { layer, report } = scripted([])
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const socket = yield* Udp.bind({ port: 0 })
       const waiting = yield* Effect.fork(socket.receive)
       yield* turn
@@ -240,7 +249,7 @@ describe("errors of the network", () => {
   it.scoped("a network without datagrams says so", () => {
     const { bindDatagram: _, ...streams } = MemoryNetwork.make()
     const network = Network.layer({ ...streams, capabilities: { ...streams.capabilities, datagram: false } })
-    return Effect.gen(function*() {
+    return Effect.gen(function* () {
       const error = yield* Effect.flip(Udp.bind({ port: 0 }))
       expect(error).toMatchObject({ _tag: "Unsupported", capability: "datagram", operation: "bind" })
     }).pipe(Effect.provide(network))
@@ -251,7 +260,7 @@ describe("in memory", () => {
   const network = MemoryNetwork.make({ names: { "db.test": "10.0.0.5" }, addresses: ["10.0.0.0/24"] })
 
   it.scoped("names, own addresses and the broadcast of a block are known", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const db = yield* Udp.bind("10.0.0.5:5432")
       const client = yield* Udp.connect("db.test:5432")
       expect(String(client.remoteAddress)).toBe("10.0.0.5:5432")
@@ -265,7 +274,7 @@ describe("in memory", () => {
     }).pipe(Effect.provide(Network.layer(network))))
 
   onMemory("a group is heard by its members alone, and not where loopback is off", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const sender = yield* Udp.bind({ port: 0 })
       const options = { reuseAddress: true }
       const member = yield* Udp.bind("0.0.0.0:4000", options)
@@ -281,7 +290,7 @@ describe("in memory", () => {
     }))
 
   onMemory("an interrupted bind leaves nothing", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const binding = yield* Effect.fork(Effect.scoped(Effect.zipRight(Udp.bind("127.0.0.1:4000"), Effect.never)))
       yield* Effect.yieldNow()
       yield* Fiber.interrupt(binding)

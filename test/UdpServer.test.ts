@@ -13,7 +13,7 @@ const listen = { port: 0 }
 
 describe("UdpServer", () => {
   onMemory("answers with what a handler gives, at once or later", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const server = yield* UdpServer.make({
         listen,
         handler: (datagram) => {
@@ -36,14 +36,15 @@ describe("UdpServer", () => {
     }))
 
   onMemory("runs so many handlers, queues so many datagrams, and drops the rest", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const handled: Array<string> = []
       const goOn = yield* Deferred.make<void>()
       const server = yield* UdpServer.make({
         listen,
         concurrency: 2,
         capacity: 3,
-        handler: (datagram) => Effect.zipRight(Deferred.await(goOn), Effect.sync(() => void handled.push(text(datagram))))
+        handler: (datagram) =>
+          Effect.zipRight(Deferred.await(goOn), Effect.sync(() => void handled.push(text(datagram))))
       }).serve
       const client = yield* Udp.connect(server.address)
       yield* client.sendMany(["1", "2", "3", "4", "5", "6", "7"])
@@ -55,7 +56,7 @@ describe("UdpServer", () => {
     }))
 
   onMemory("one after the other keeps the order, also of a thousand that end at once", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const handled: Array<string> = []
       const begun = yield* Deferred.make<void>()
       const server = yield* UdpServer.make({
@@ -76,7 +77,7 @@ describe("UdpServer", () => {
     }))
 
   onMemory("a handler has a scope of its own, closed before its answer leaves", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const closed: Array<string> = []
       const server = yield* UdpServer.make({
         listen,
@@ -90,7 +91,7 @@ describe("UdpServer", () => {
     }))
 
   onMemory("interrupts what is not done after drainTimeout, and drops what waits", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const ended: Array<boolean> = []
       const scope = yield* Scope.make()
       const server = yield* Scope.extend(
@@ -98,7 +99,8 @@ describe("UdpServer", () => {
           listen,
           concurrency: 1,
           drainTimeout: "3 seconds",
-          handler: () => Effect.onExit(Effect.never, (exit) => Effect.sync(() => void ended.push(Exit.isInterrupted(exit))))
+          handler: () =>
+            Effect.onExit(Effect.never, (exit) => Effect.sync(() => void ended.push(Exit.isInterrupted(exit))))
         }).serve,
         scope
       )
@@ -114,7 +116,7 @@ describe("UdpServer", () => {
     }))
 
   onMemory("says what became of a handler, and goes on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const logged: Array<string> = []
       const logger = Logger.make(({ annotations, cause, logLevel }) => {
         logged.push(`${logLevel.label} ${cause._tag}`)
@@ -135,10 +137,10 @@ describe("UdpServer", () => {
     }))
 
   onMemory("is a server like any other", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const echo = UdpServer.make({ listen: "127.0.0.1:4000", handler: ({ bytes }) => bytes })
       expect(Server.isServer(echo)).toBe(true)
-      yield* Effect.scoped(Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function* () {
         yield* Layer.build(Server.layer(echo))
         expect(text(yield* Udp.request(yield* Udp.connect("127.0.0.1:4000"), "layer"))).toBe("layer")
       }))

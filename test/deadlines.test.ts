@@ -15,7 +15,7 @@ class Wait extends Entry {
   }
 }
 
-const setUp = Effect.gen(function*() {
+const setUp = Effect.gen(function* () {
   const log: Array<string> = []
   const deadlines = new Deadlines(yield* Effect.clock, Duration.seconds(10))
   yield* Effect.forkScoped(deadlines.watch)
@@ -24,7 +24,7 @@ const setUp = Effect.gen(function*() {
 
 describe("Deadlines", () => {
   it.scoped("expire in the order of arming, each at its own time", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { deadlines, log, wait } = yield* setUp
       deadlines.arm(wait("a"))
       yield* TestClock.adjust("4 seconds")
@@ -38,7 +38,7 @@ describe("Deadlines", () => {
     }))
 
   it.scoped("start anew when armed again, and never when disarmed", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { deadlines, log, wait } = yield* setUp
       const [a, b, c] = [wait("a"), wait("b"), wait("c")]
       for (const entry of [a, b, c]) deadlines.arm(entry)
@@ -54,7 +54,7 @@ describe("Deadlines", () => {
     }))
 
   it.scoped("can be armed within an expiry", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { deadlines, log } = yield* setUp
       class Again extends Entry {
         expire(): void {

@@ -40,7 +40,7 @@ const row = (
 const free = Effect.map(Effect.scoped(listen()), ({ address }) => address)
 
 /** A listener that accepts nobody and whose queue is full: to a further SYN there is no answer. */
-const silent = Effect.gen(function*() {
+const silent = Effect.gen(function* () {
   const peer = yield* python(`
 server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(0)
 fill = [socket.socket() for _ in range(4)]
@@ -204,7 +204,7 @@ describe("read and write", () => {
   row(
     "read that waits when it is closed",
     Effect.flatMap(pair(), ({ client }) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const reading = yield* Effect.fork(client.read)
         yield* Effect.yieldNow()
         yield* client.close
@@ -268,7 +268,7 @@ describe("read and write", () => {
   )
   row(
     "reset of a Unix socket",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const listener = yield* Net.listen({ path: join(folder, "reset.sock") })
       const client = yield* Net.connect(listener.address)
       return yield* client.reset

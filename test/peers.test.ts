@@ -15,7 +15,7 @@ import { python, pythonMeanwhile } from "./support/python.ts"
 describe("resets", () => {
   trap(
     "twenty clients that reset before they are accepted: the next one is served",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = yield* serve(echo)
       // The event loop stands still meanwhile, so nothing is accepted.
       pythonMeanwhile("for _ in range(20): reset(connect())", port)
@@ -29,7 +29,7 @@ describe("resets", () => {
 
   trap(
     "twenty clients that reset before they are accepted: accept goes on",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const listener = yield* Net.listen({ port: 0 })
       pythonMeanwhile("for _ in range(20): reset(connect())", portOf(listener))
       const peer = yield* python(`sock = connect(); sock.sendall(b"good"); wait()`, portOf(listener))
@@ -47,7 +47,7 @@ describe("resets", () => {
   for (const size of [0, 3, 200_000]) {
     trap(
       `a reset with ${size} bytes unread is no end of stream`,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (let round = 0; round < 5; round++) {
           const { connection, peer } = yield* accepted(`sock.sendall(bytes(${size})); say("sent"); wait(); reset(sock)`)
           yield* peer.line
@@ -62,7 +62,7 @@ describe("resets", () => {
 
     trap(
       `a reset with ${size} bytes unread, seen only later, is no end of stream`,
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (let round = 0; round < 5; round++) {
           const { connection, peer } = yield* accepted(`sock.sendall(bytes(${size})); wait(); reset(sock)`)
           yield* peer.go
@@ -75,7 +75,7 @@ describe("resets", () => {
 
   trap(
     "a reset while nobody reads fails the writes",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted("wait(); reset(sock)")
       yield* peer.go
       yield* peer.ended
@@ -86,7 +86,7 @@ describe("resets", () => {
 
   trap(
     "a server that resets at once is a reset, not an end",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       // Already the connect may see it, or only the read.
       const reading = Effect.flatMap(connected("reset(sock)"), ({ connection }) => drain(connection))
       expect(yield* tagOf(reading)).toBe("ConnectionReset")
@@ -95,7 +95,7 @@ describe("resets", () => {
 
   trap(
     "a reset of ours is a reset to the peer",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted(
         `
 try: say(receive(sock))
@@ -112,7 +112,7 @@ except ConnectionResetError: say("reset")`,
 describe("ends of stream", () => {
   trap(
     "what came before a FIN is all there, though nobody read meanwhile",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted(`sock.sendall(bytes(range(256)) * 4000); sock.close()`)
       yield* peer.ended
       const bytes = yield* readAll(connection)
@@ -124,7 +124,7 @@ describe("ends of stream", () => {
 
   trap(
     "a half-closed client gets megabytes whole",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const reply = pattern(8 << 20)
       const port = yield* serve((connection) => Effect.zipRight(drain(connection), writeIn(connection, reply, 100_000)))
       const peer = yield* python(
@@ -140,7 +140,7 @@ say(hashlib.sha256(receive(sock)).hexdigest())`,
 
   trap(
     "a half-closed server still hears us",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* connected(`sock.shutdown(socket.SHUT_WR); say(receive(sock))`)
       yield* drain(connection)
       yield* connection.write("still here")
@@ -151,7 +151,7 @@ say(hashlib.sha256(receive(sock)).hexdigest())`,
 
   trap(
     "a reply arrives whole although its request was not read",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const reply = pattern(2 << 20)
       const sent = yield* Deferred.make<void>()
       const port = yield* serve((connection) => Effect.zipRight(Deferred.await(sent), connection.write(reply)))
@@ -170,7 +170,7 @@ say(hashlib.sha256(receive(sock)).hexdigest())`,
 
   trap(
     "a peer that has closed fails the writes",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted("sock.close()")
       yield* peer.ended
       expect(yield* drain(connection)).toBe(0)

@@ -15,7 +15,7 @@ import { python } from "./support/python.ts"
 describe("slow peers", () => {
   trap(
     "a byte at a time makes the same lines",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection } = yield* accepted(`
 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 for byte in b"first\\r\\nsecond\\r\\n12345rest":
@@ -30,7 +30,7 @@ sock.close()`)
 
   trap(
     "a stalled reader stops the writer, and gets everything once it reads",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted(`wait(); say(hashlib.sha256(receive(sock)).hexdigest())`)
       const sent = pattern(64 << 20)
       const writing = yield* Effect.fork(Effect.zipRight(writeIn(connection, sent, 65536), connection.shutdown))
@@ -44,7 +44,7 @@ sock.close()`)
 
   trap(
     "a flooding peer is stopped by a reader that does not read",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted(`
 sock.setblocking(False)
 sent = 0; idle = 0
@@ -65,7 +65,7 @@ sock.setblocking(True); sock.close()`)
 
   trap(
     "two hundred clients at once each get their echo",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const port = yield* serve(echo)
       const peer = yield* python(
         `
@@ -91,7 +91,7 @@ describe("peers that never close", () => {
 
   trap(
     "a peer that neither reads nor closes: close returns",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection } = yield* accepted("wait()", quick)
       yield* Effect.fork(Effect.ignore(connection.write(new Uint8Array(32 << 20))))
       yield* Effect.yieldNow()
@@ -102,7 +102,7 @@ describe("peers that never close", () => {
 
   trap(
     "a peer that floods and does not close: close returns",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection } = yield* accepted(
         `
 try:
@@ -118,7 +118,7 @@ wait()`,
 
   trap(
     "a silent peer that does not close: close returns, and the peer sees the end",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection, peer } = yield* accepted(`say(receive(sock)); wait()`, quick)
       yield* connection.write("goodbye")
       yield* connection.close
@@ -128,7 +128,7 @@ wait()`,
 
   trap(
     "a server drains in spite of them",
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const scope = yield* Scope.make()
       const stubborn = (connection: Connection) =>
         Effect.zipRight(connection.write(new Uint8Array(32 << 20)), Effect.never)

@@ -12,7 +12,10 @@ import { pattern, text } from "./conformance/support.ts"
 import { sha256, tagOf, trap } from "./support/peers.ts"
 import { python } from "./support/python.ts"
 
-const echo = Effect.map(UdpServer.make({ listen: { port: 0 }, handler: ({ bytes }) => bytes }).serve, ({ address }) => address.port)
+const echo = Effect.map(
+  UdpServer.make({ listen: { port: 0 }, handler: ({ bytes }) => bytes }).serve,
+  ({ address }) => address.port
+)
 
 const sock = `
 sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -21,7 +24,7 @@ sock.settimeout(10)
 
 trap(
   "a Python client gets its own datagrams back, of any size",
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const peer = yield* python(
       `${sock}
 sock.connect(("127.0.0.1", int(sys.argv[1])))
@@ -38,7 +41,7 @@ say("whole")`,
 
 trap(
   "a Python server that hears every third datagram only is asked until it answers",
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const peer = yield* python(`${sock}
 sock.bind(("127.0.0.1", 0))
 say(sock.getsockname()[1])
@@ -62,7 +65,7 @@ while True:
 
 trap(
   "a Python peer that is gone is a refusal, where the runtime tells, and the next one is heard",
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const bind = `${sock}sock.bind(("127.0.0.1", int(sys.argv[1])))\nsay(sock.getsockname()[1])\n`
     const gone = yield* python(`${bind}sock.close()`)
     const port = Number(yield* gone.line)
@@ -78,7 +81,7 @@ trap(
 
 trap(
   "100,000 datagrams of a Python client that nobody receives are bounded and counted, and the socket lives on",
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const socket = yield* Udp.bind({ port: 0 }, { capacity: 100 })
     const peer = yield* python(
       `${sock}
@@ -103,7 +106,7 @@ if (noNetcat) console.warn("skipped: nc not found")
 
 it.skipIf(noNetcat)("netcat gets its line back", () =>
   Effect.runPromise(
-    Effect.scoped(Effect.gen(function*() {
+    Effect.scoped(Effect.gen(function* () {
       const port = yield* echo
       const said = yield* Effect.async<string>((resume) => {
         const nc = spawn("nc", ["-u", "-w", "1", "127.0.0.1", String(port)])

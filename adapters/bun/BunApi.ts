@@ -85,7 +85,13 @@ interface UdpOptions {
   readonly connect?: { readonly hostname: string; readonly port: number }
   readonly binaryType: "uint8array"
   readonly socket: {
-    data(socket: unknown, bytes: Uint8Array, port: number, address: string, flags?: { readonly truncated: boolean }): void
+    data(
+      socket: unknown,
+      bytes: Uint8Array,
+      port: number,
+      address: string,
+      flags?: { readonly truncated: boolean }
+    ): void
     drain(): void
     /** Called with the error alone, though Bun's types put the socket before it. Without it, an ICMP error ends the process. */
     error(...args: ReadonlyArray<unknown>): void

@@ -86,4 +86,6 @@ const exact = (bytes: Uint8Array): Uint8Array =>
   bytes.length * 2 < bytes.buffer.byteLength ? new Uint8Array(bytes) : bytes
 
 const notCapable = ({ host, port }: InetEndpoint): Error =>
-  Object.assign(new Error(`Requires net access to "${host}:${port}", run again with the --allow-net flag`), { name: "NotCapable" })
+  Object.assign(new Error(`Requires net access to "${host}:${port}", run again with the --allow-net flag`), {
+    name: "NotCapable"
+  })

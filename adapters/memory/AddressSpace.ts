@@ -151,9 +151,11 @@ export class AddressSpace<Listener extends Binding> {
   isBroadcast(address: string): boolean {
     if (address === "255.255.255.255") return true
     const ip = Ip.parse(address)!
-    return ip.version === 4 && [loopbackBlock, ...this.#own].some((block) =>
-      block.prefix < 127 && Ip.contains(block, ip) && ip.groups.every((group, i) => (group | block.masks[i]!) === 0xffff)
-    )
+    return ip.version === 4 &&
+      [loopbackBlock, ...this.#own].some((block) =>
+        block.prefix < 127 && Ip.contains(block, ip) &&
+        ip.groups.every((group, i) => (group | block.masks[i]!) === 0xffff)
+      )
   }
 
   #bindable(endpoint: Endpoint): Endpoint {

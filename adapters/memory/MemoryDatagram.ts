@@ -123,7 +123,11 @@ export class MemoryDatagram implements DatagramHandle, Binding {
   }
 
   /** The one that a kernel chooses: the connected before the others, the address itself before a wildcard; sharers by the sender's port. */
-  static #nearest(open: ReadonlyArray<MemoryDatagram>, to: InetEndpoint, from: InetEndpoint): ReadonlyArray<MemoryDatagram> {
+  static #nearest(
+    open: ReadonlyArray<MemoryDatagram>,
+    to: InetEndpoint,
+    from: InetEndpoint
+  ): ReadonlyArray<MemoryDatagram> {
     const connected = open.filter((socket) => socket.#remote !== undefined)
     const exact = open.filter(({ localAddress }) => localAddress.host === to.host)
     const candidates = [connected, exact, open].find(({ length }) => length > 0)

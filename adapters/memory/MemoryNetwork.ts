@@ -95,7 +95,12 @@ export const make = (options: Options = {}): Transport => {
 }
 
 /** Does in a task of its own what gives a value or throws, and tells which; unless it is cancelled before. */
-const inTask = <A>(kernel: Kernel, run: () => A, onValue: (value: A) => void, onFail: (error: unknown) => void): Cancel => {
+const inTask = <A>(
+  kernel: Kernel,
+  run: () => A,
+  onValue: (value: A) => void,
+  onFail: (error: unknown) => void
+): Cancel => {
   let cancelled = false
   kernel.tasks.post(() => {
     if (cancelled) return

@@ -18,8 +18,9 @@ import { interfaceFor } from "../interfaces.ts"
 
 type Lookup = NonNullable<dgram.SocketOptions["lookup"]>
 
-const lookup = ((host: string, family: number, callback: (error: null, host: string, family: number) => void) =>
-  callback(null, host, family)) as unknown as Lookup
+const lookup =
+  ((host: string, family: number, callback: (error: null, host: string, family: number) => void) =>
+    callback(null, host, family)) as unknown as Lookup
 
 const familyOf = ({ host }: InetEndpoint): 4 | 6 => host.includes(":") ? 6 : 4
 

@@ -10,7 +10,17 @@ import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import * as Network from "../../src/Network.ts"
-import type { Cancel, ConnectEvents, ConnectRequest, Endpoint, ListenEvents, ListenerHandle, ListenRequest, StreamOptions, Transport } from "../../src/Transport.ts"
+import type {
+  Cancel,
+  ConnectEvents,
+  ConnectRequest,
+  Endpoint,
+  ListenerHandle,
+  ListenEvents,
+  ListenRequest,
+  StreamOptions,
+  Transport
+} from "../../src/Transport.ts"
 import { lookup } from "./lookup.ts"
 import { bindDatagram } from "./NodeDatagram.ts"
 import { NodeStream } from "./NodeStream.ts"
@@ -29,7 +39,9 @@ const socketOptions = (options: StreamOptions) => ({
 const pathOf = (endpoint: Endpoint): string | undefined => "path" in endpoint ? endpoint.path : undefined
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
-  const socket = new net.Socket({ allowHalfOpen: true, writableHighWaterMark: request.writeBuffer } as net.SocketConstructorOpts)
+  const socket = new net.Socket(
+    { allowHalfOpen: true, writableHighWaterMark: request.writeBuffer } as net.SocketConstructorOpts
+  )
   let settled = false
   const onFail = (error: unknown) => {
     if (settled) return
@@ -94,7 +106,9 @@ const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
     if (path === undefined && socket.remoteAddress === undefined) {
       socket.on("error", () => {})
       socket.destroy()
-      events.onAcceptError(Object.assign(new Error("connection reset before it was accepted"), { code: "ECONNABORTED" }))
+      events.onAcceptError(
+        Object.assign(new Error("connection reset before it was accepted"), { code: "ECONNABORTED" })
+      )
       return
     }
     const handle = new NodeStream(socket, request, path)

@@ -7,7 +7,7 @@ import { RuntimeNetwork } from "effect-netkit/runtime"
 import * as RespServer from "../../examples/services/resp/RespServer.ts"
 import { announce } from "./announce.ts"
 
-Effect.gen(function*() {
+Effect.gen(function* () {
   const handler = yield* RespServer.makeHandler(256 * 1024 * 1024)
   const { address } = yield* Server.serve(Server.make({ listen: { host: "127.0.0.1", port: 0 }, handler }))
   if (SocketAddress.isInetAddress(address)) announce(address.port)

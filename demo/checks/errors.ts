@@ -7,7 +7,7 @@ import { type Check, failed, passed } from "./check.ts"
 
 /** Nobody listens at a port that was free a moment ago. */
 export const refusedConnect: Check = () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { address } = yield* Effect.scoped(Net.listen({ host: "127.0.0.1", port: 0 }))
     return yield* Net.connect(address).pipe(
       Effect.as(failed("it connected")),

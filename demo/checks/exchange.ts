@@ -8,7 +8,7 @@ import { request } from "../protocol.ts"
 import { type Check, failed, passed } from "./check.ts"
 
 export const exchange: Check = (servers) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const echo = yield* Net.connect(servers.echo)
     const startedAt = performance.now()
     for (let i = 0; i < 200; i++) {

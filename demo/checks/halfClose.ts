@@ -8,7 +8,7 @@ import { receiveBytes, send } from "../protocol.ts"
 import { type Check, failed, inMebibytes, mebibyte, passed } from "./check.ts"
 
 export const halfClose: Check = (servers) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(servers.requests)
     const startedAt = performance.now()
     yield* send(connection, `bytes ${16 * mebibyte}`)

@@ -12,7 +12,7 @@ const size = 128 * mebibyte
 const acceptable = { accepted: 16 * mebibyte, growth: 32 * mebibyte }
 
 export const slowReader: Check = (servers) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const reader = yield* Net.connect(servers.requests)
     const observer = yield* Net.connect(servers.requests)
     const before = yield* status(observer)
@@ -34,7 +34,7 @@ const status = (connection: Connection.Connection) =>
 
 /** Asks until no more was accepted for a while; `memory` is the most that was seen. */
 const standstill = (observer: Connection.Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let last = yield* status(observer)
     for (let same = 0; same < 5;) {
       yield* Effect.sleep("50 millis")

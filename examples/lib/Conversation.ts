@@ -26,7 +26,7 @@ export const takeTurns = <E, R>(
   peer: Messages,
   typing: (say: Messages["send"]) => Effect.Effect<unknown, E, R>
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const answered = yield* Effect.makeLatch()
     const say = (text: string) => Effect.all([answered.close, peer.send(text), answered.await], { discard: true })
     yield* talk(peer, typing(say), Effect.asVoid(answered.open))

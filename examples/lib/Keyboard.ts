@@ -35,7 +35,7 @@ const show = (text: string): Effect.Effect<void> => Effect.sync(() => isTerminal
 
 /** Asks until the answer is a good one. */
 export const ask = <A>(question: string, parse: Flags.Parser<A>): Effect.Effect<A, EndOfInput, Keyboard> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const line = yield* Keyboard
     while (true) {
       yield* show(question)
@@ -50,7 +50,7 @@ const defaultHost = "127.0.0.1"
 
 /** Where a client shall connect: a missing port is asked, a missing host too unless a port alone was given. */
 export const serverAddress = (flags: Flags.Values<typeof Flags.client>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const askHost = ask(`server ip [${defaultHost}]: `, hostAnswer)
     const host = flags.host ?? (flags.port === undefined ? yield* askHost : defaultHost)
     const port = flags.port ?? (yield* ask("server port: ", portAnswer))

@@ -21,7 +21,7 @@ export const listening = ({ backlog, host, port }: Flags.Values<typeof Flags.ser
 
 /** Starts the server, says where, and goes on until a signal comes. */
 export const serve = <R>(server: Server.Server<R>) =>
-  Effect.scoped(Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function* () {
     const { address } = yield* server.serve
     yield* announce(address)
     return yield* Effect.never
@@ -45,7 +45,7 @@ export const announced = <R>(
 /** When interrupted, lets the session go on for two seconds, as a `Server` does with its handlers. */
 export const lettingFinish = <A, E, R>(session: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const fiber = yield* Effect.forkDaemon(restore(session))
       const endOfGrace = Effect.forkDaemon(Effect.delay(Fiber.interruptFork(fiber), grace))
       const finish = Effect.zipRight(endOfGrace, Fiber.await(fiber))

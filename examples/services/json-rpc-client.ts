@@ -20,7 +20,7 @@ const flags = {
 const uri = "memory:example"
 
 run(import.meta.url, flags, ({ at, text, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(yield* serverAddress(server))
     const { call, notify } = yield* RpcClient.make(connection)
     const show = (what: string) => (result: unknown) => Console.log(`${what}: ${JSON.stringify(result)}`)

@@ -17,7 +17,7 @@ const flags = {
 }
 
 run(import.meta.url, flags, ({ memory, ...options }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const handler = yield* MemcachedServer.makeHandler(memory * 1024 * 1024)
     yield* serve(Server.make({ ...listening(options), handler: announced(handler) }))
   }))

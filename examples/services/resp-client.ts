@@ -17,7 +17,7 @@ import * as RespClient from "./resp/RespClient.ts"
 const pipelined = 100
 
 run(import.meta.url, Flags.client, (flags) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const client = yield* RespClient.connect(yield* serverAddress(flags))
     const line = yield* Keyboard
     yield* Stream.repeatEffectOption(Effect.mapError(line, Option.none)).pipe(

@@ -28,7 +28,7 @@ const exchange = (connection: Connection.Connection) =>
   Effect.zipRight(connection.write("ping"), connection.readExactly(4))
 
 run(import.meta.url, flags, ({ breaking, steady }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { address } = yield* echoServer.serve
     // Deno's own sockets cannot send RST; `resettable` asks for one that can.
     const join = (resettable: boolean) => Effect.tap(Net.connect(address, { resettable }), exchange)

@@ -13,7 +13,7 @@ const flags = { port: Flags.withDefault("port", "the port to bind; 0 takes a fre
 
 /** Binds the port, tries to bind it once more, and closes an established connection from the server's side. */
 const firstServer = (port: number) =>
-  Effect.scoped(Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function* () {
     const listener = yield* Net.listen({ port })
     yield* Console.log(`first bind: listening on ${listener.address}`)
 
@@ -29,7 +29,7 @@ const firstServer = (port: number) =>
   }))
 
 run(import.meta.url, flags, ({ port }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const address = yield* firstServer(port)
     const listener = yield* Net.listen(address)
     // Every runtime sets SO_REUSEADDR, which is what makes this possible.

@@ -21,7 +21,7 @@ const flags = {
  * Ends once it is connected or has given up; the fiber it gives waits for the service.
  */
 const client = (name: string, address: SocketAddress.SocketAddress) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const turnedAway = (error: { readonly _tag: string }) => Console.log(`${name}: turned away (${error._tag})`)
     const attempt = yield* Effect.either(Net.connect(address, { connectTimeout: "1 second" }))
     if (attempt._tag === "Left") return yield* Effect.fork(turnedAway(attempt.left))
@@ -36,9 +36,9 @@ const client = (name: string, address: SocketAddress.SocketAddress) =>
 
 /** Takes the next client of the queue and serves it. One that has gone meanwhile is no failure of the server. */
 const serveNext = (listener: Net.Listener) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* listener.accept
-    const session = Effect.gen(function*() {
+    const session = Effect.gen(function* () {
       const text = Option.getOrElse(yield* connection.read, () => new Uint8Array())
       yield* Console.log(`server: accepts ${connection.remoteAddress}: "${new TextDecoder().decode(text)}"`)
       yield* connection.write("hello")
@@ -47,7 +47,7 @@ const serveNext = (listener: Net.Listener) =>
   })
 
 run(import.meta.url, flags, ({ backlog, clients }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ port: 0 }, { backlog })
     yield* Console.log(`server: listening on ${listener.address}, ${backlog} may wait; accepts nobody yet`)
     const names = Array.from({ length: clients }, (_, index) => `client ${index + 1}`)

@@ -37,7 +37,7 @@ const dial = (host: string, port: number) =>
   )
 
 run(import.meta.url, flags, (values) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const running = yield* Effect.forEach(["0.0.0.0", "127.0.0.1"], (host) => server(host).serve)
     const servers = running.map(({ address }) => address).filter(SocketAddress.isInetAddress)
     const row = ([host, who]: readonly [host: string, who: string]) =>

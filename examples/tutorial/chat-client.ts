@@ -14,7 +14,7 @@ import { messages } from "../lib/Text.ts"
 const flags = { ...Flags.client, encoding: Flags.encoding }
 
 run(import.meta.url, flags, ({ encoding, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(yield* serverAddress(server))
     const chat = messages(connection, encoding, "lines")
     yield* talk(chat, Effect.forever(Effect.flatMap(ask("", Flags.text), chat.send)))

@@ -23,13 +23,13 @@ type Client = Framed.Framed<Uint8Array>
 const nameOf = ({ connection }: Client): string => String(SocketAddress.unmap(connection.remoteAddress))
 
 run(import.meta.url, flags, ({ encoding, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const room = new Set<Client>()
     const decoder = new TextDecoder(encoding, { ignoreBOM: true })
 
     /** Waits for nobody: the write buffer holds more than may wait. */
     const deliver = (line: Uint8Array) => (client: Client) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { unsent } = yield* client.connection.stats
         if (unsent <= patience) return yield* Effect.ignore(client.send(line))
         room.delete(client)

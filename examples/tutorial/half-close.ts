@@ -20,7 +20,7 @@ const server = (size: number) =>
   Server.make({
     listen: { port: 0 },
     handler: (connection) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const received = yield* readToEnd(connection)
         yield* Console.log(`2. server: end of stream after ${received} bytes; it still writes: sends ${size} bytes`)
         const piece = new Uint8Array(65536)
@@ -32,7 +32,7 @@ const server = (size: number) =>
   })
 
 run(import.meta.url, flags, ({ size }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { address } = yield* server(size).serve
     const connection = yield* Net.connect(address)
     yield* connection.write("that is all I have to say")

@@ -18,7 +18,7 @@ const exchange = <A>(
   receive: (receiver: Connection.Connection) => Stream.Stream<A, NetError.NetError>,
   concurrency: 1 | 2
 ) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ host: "127.0.0.1", port: 0 })
     const sender = yield* Net.connect(listener.address)
     const receiver = yield* listener.accept
@@ -30,7 +30,7 @@ const exchange = <A>(
 const raw = (receiver: Connection.Connection) => receiver.stream.pipe(Stream.decodeText())
 
 run(import.meta.url, {}, () =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // The receiver looks only after everything has been sent.
     const joined = yield* exchange((sender) => Effect.forEach(short, sender.write, { discard: true }), raw, 1)
     yield* Console.log(`raw: ${short.length} sends arrive as ${joined.length} receive: ${joined.join(" | ")}`)

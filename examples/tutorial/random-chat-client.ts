@@ -16,10 +16,10 @@ const flags = { ...Flags.client, encoding: Flags.encoding }
 const question = ask("you (Bye ends): ", Flags.text)
 
 run(import.meta.url, flags, ({ encoding, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(yield* serverAddress(server))
     yield* takeTurns(messages(connection, encoding, "raw"), (say) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (let text = yield* question; text !== "Bye"; text = yield* question) yield* say(text)
         // Not answered: the server closes. One that does not is left.
         yield* Effect.timeoutOption(say("Bye"), "2 seconds")

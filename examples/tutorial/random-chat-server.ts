@@ -23,12 +23,12 @@ const flags = {
 const memorySize = 1000
 
 run(import.meta.url, flags, ({ encoding, seed, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const random = seed === undefined ? yield* Effect.random : Random.make(seed)
     const remembered: Array<Uint8Array> = []
 
     const answer = (text: string) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         // What cannot be sent is not remembered either: it would end the chat of whoever is given it.
         remembered.push(yield* encode(text, encoding))
         if (remembered.length > memorySize) remembered.shift()

@@ -50,7 +50,7 @@ const sendReliably =
 
 /** Takes each message once. What was here before is acknowledged again: the first acknowledgement may be lost. */
 const receiveReliably = (socket: UdpSocket.UdpSocket, send: Send, taken: Array<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { from, sequence, text } = unpack(yield* socket.receive)
     if (sequence === taken.length) {
       taken.push(text)
@@ -62,13 +62,13 @@ const receiveReliably = (socket: UdpSocket.UdpSocket, send: Send, taken: Array<s
   })
 
 run(import.meta.url, flags, ({ loss, messages: count, seed }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const random = seed === undefined ? yield* Effect.random : Random.make(seed)
     /** Loses some of what it is given. */
     const link = ({ send }: UdpSocket.UdpSocket) => {
       const counts = { sent: 0, lost: 0 }
       const lossy: Send = (message, to) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           counts.sent++
           if ((yield* random.next) >= loss) return yield* send(message, to)
           counts.lost++

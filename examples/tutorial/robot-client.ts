@@ -21,11 +21,11 @@ const centred = (text: string, width: number): string =>
 const question = ask("you (an empty line ends): ", Either.right)
 
 run(import.meta.url, flags, ({ encoding, framing, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(yield* serverAddress(server))
     yield* Console.log(centred(" talk to the robot ", process.stdout.columns || 80))
     yield* takeTurns(messages(connection, encoding, framing), (say) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         for (let text = yield* question; text !== ""; text = yield* question) yield* say(text)
       }))
   }))

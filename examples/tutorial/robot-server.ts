@@ -38,7 +38,7 @@ const answering = (name: string) => {
 }
 
 run(import.meta.url, flags, ({ encoding, framing, name, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // One that cannot be sent fails now, not in every chat.
     yield* encode(name, encoding)
     const answer = answering(name)

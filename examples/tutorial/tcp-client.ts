@@ -23,7 +23,7 @@ const flags = {
 }
 
 run(import.meta.url, flags, ({ encoding, message, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const address = yield* serverAddress(server)
     const text = message ?? (yield* ask("text to send: ", Flags.text))
     const bytes = yield* encode(text, encoding)

@@ -13,7 +13,7 @@ import { announce, announced, lettingFinish, listening, serve } from "../lib/Ses
 const flags = { ...Flags.server, once: Flags.toggle("ends after the first client") }
 
 const echo = announced((connection: Connection.Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* Stream.runForEach(connection.stream, connection.write)
     yield* connection.shutdown
     // However slowly the client reads: both sides have ended once the last byte has left.
@@ -22,11 +22,15 @@ const echo = announced((connection: Connection.Connection) =>
 )
 
 const echoOnce = ({ listen, ...options }: ReturnType<typeof listening>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen(listen, options)
     yield* announce(listener.address)
     yield* lettingFinish(echo(yield* listener.accept))
   })
 
-run(import.meta.url, flags, ({ once, ...server }) =>
-  once ? echoOnce(listening(server)) : serve(Server.make({ ...listening(server), handler: echo })))
+run(
+  import.meta.url,
+  flags,
+  ({ once, ...server }) =>
+    once ? echoOnce(listening(server)) : serve(Server.make({ ...listening(server), handler: echo }))
+)

@@ -15,7 +15,7 @@ import { encode, texts } from "../lib/Text.ts"
 const flags = { ...Flags.server, reply: Flags.reply, encoding: Flags.encoding }
 
 run(import.meta.url, flags, ({ encoding, reply, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const answer = yield* encode(reply, encoding)
     yield* serve(Server.make({
       ...listening(server),

@@ -20,7 +20,7 @@ const flags = {
 }
 
 run(import.meta.url, flags, ({ concurrency, encoding, reply, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const answer = yield* encode(reply, encoding)
     yield* serve(Server.make({
       ...listening(server),

@@ -24,7 +24,7 @@ const inOrder = (messages: ReadonlyArray<string>, arrived: string): string =>
 
 /** What came of the messages, of a large one, and of a message to a port where nobody is: a column of the table. */
 const overTcp = (messages: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ port: 0 })
     const sender = yield* Net.connect(listener.address)
     const receiver = yield* listener.accept
@@ -49,7 +49,7 @@ const overTcp = (messages: ReadonlyArray<string>) =>
   })
 
 const overUdp = (messages: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const receiver = yield* Udp.bind({ port: 0 })
     const sender = yield* Udp.connect(receiver.address)
     const { received } = yield* receiver.stats
@@ -76,7 +76,7 @@ const overUdp = (messages: ReadonlyArray<string>) =>
   })
 
 run(import.meta.url, flags, ({ messages: count }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const messages = Array.from({ length: count }, (_, index) => `message ${index + 1}. `)
     const tcp = yield* Effect.scoped(overTcp(messages))
     const udp = yield* Effect.scoped(overUdp(messages))

@@ -28,7 +28,7 @@ const flags = {
 }
 
 run(import.meta.url, flags, ({ address, group, interface: via, port, receivers }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     // Bound to all addresses: a socket bound to one of them takes neither broadcasts nor what a group is sent.
     const receiver = (port: number) => Udp.bind({ host: "0.0.0.0", port }, { reuseAddress: true })
     const sockets: Array<UdpSocket.UdpSocket> = []

@@ -16,7 +16,7 @@ const flags = { ...Flags.client, encoding: Flags.encoding }
 const question = ask("text to send (an empty line ends): ", Either.right)
 
 run(import.meta.url, flags, ({ encoding, ...server }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const socket = yield* Udp.connect(yield* serverAddress(server))
     for (let text = yield* question; text !== ""; text = yield* question) {
       const bytes = yield* encode(text, encoding)

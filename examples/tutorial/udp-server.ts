@@ -17,7 +17,7 @@ const flags = { host: Flags.server.host, port: Flags.server.port, encoding: Flag
 const isQuit = (text: string): boolean => /^quit\r?\n?$/.test(text)
 
 run(import.meta.url, flags, ({ encoding, ...address }) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const socket = yield* Udp.bind(address)
     yield* announce(socket.address)
     // A datagram is a whole message: no half of a character waits for the next one.

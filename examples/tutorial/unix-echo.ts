@@ -34,7 +34,7 @@ const server = (path: string) =>
     drainTimeout: "2 seconds",
     closeTimeout: "2 seconds",
     handler: (connection) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* Stream.runForEach(connection.stream, connection.write)
         yield* connection.shutdown
         yield* connection.closed
@@ -43,7 +43,7 @@ const server = (path: string) =>
 
 /** A socket that was left behind keeps its path taken, though nobody listens on it any more. */
 const isStale = (path: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { type } = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.stat(path))
     if (type !== "Socket") return false
     const error = yield* Effect.flip(Effect.scoped(Net.connect({ path })))
@@ -54,7 +54,7 @@ const isStale = (path: string) =>
 const listen = (path: string) =>
   server(path).serve.pipe(
     Effect.catchTag("AddressInUse", (taken) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         if (!(yield* isStale(path))) return yield* taken
         yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.remove(path))
         return yield* server(path).serve
@@ -63,7 +63,7 @@ const listen = (path: string) =>
   )
 
 const client = (path: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect({ path })
     const line = ask("text to send: ", Flags.text)
     yield* takeTurns(messages(connection, "utf-8", "raw"), (say) => Effect.forever(Effect.flatMap(line, say)))
@@ -71,7 +71,7 @@ const client = (path: string) =>
 
 /** Client and server in one. */
 const both = (path: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* listen(path)
     const connection = yield* Net.connect({ path })
     for (const text of ["hello", "from the same machine"]) {
@@ -81,13 +81,13 @@ const both = (path: string) =>
     }
   })
 
-const temporaryPath = Effect.gen(function*() {
+const temporaryPath = Effect.gen(function* () {
   const files = yield* FileSystem.FileSystem
   return `${yield* files.makeTempDirectoryScoped({ prefix: "unix-echo-" })}/echo.sock`
 })
 
 run(import.meta.url, flags, (values) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const path = values.path ?? (yield* temporaryPath)
     if (values.listen) return yield* Effect.zipRight(listen(path), Effect.never)
     return yield* values.path === undefined ? both(path) : client(path)

@@ -63,7 +63,14 @@ export const makeEnvironment = (
 ): Effect.Effect<Environment, never, Scope.Scope> =>
   Effect.map(
     Effect.all([Effect.clock, makeDeadlines(options.readTimeout), makeDeadlines(options.writeTimeout)]),
-    ([clock, readDeadlines, writeDeadlines]) => ({ ...options, transport, clock, address, readDeadlines, writeDeadlines })
+    ([clock, readDeadlines, writeDeadlines]) => ({
+      ...options,
+      transport,
+      clock,
+      address,
+      readDeadlines,
+      writeDeadlines
+    })
   )
 
 export const bind = (
@@ -71,7 +78,7 @@ export const bind = (
   options: ListenOptions,
   accept: (connection: ConnectionImpl, bound: Bound) => void
 ): Effect.Effect<Bound, NetError.BindError, Network | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const transport = yield* Network
     const address = yield* SocketAddress.fromInput(input)
     const resolved = yield* Options.checked(() => resolveListen(options, transport))
@@ -100,7 +107,11 @@ export const bind = (
         },
         onFail(cause) {
           const failure = transport.classify(cause)
-          resume(Exit.fail(NetError.fromFailure<NetError.BindError>(failure, bindKinds, { operation: "listen", address, cause })))
+          resume(
+            Exit.fail(
+              NetError.fromFailure<NetError.BindError>(failure, bindKinds, { operation: "listen", address, cause })
+            )
+          )
         },
         onAccept(handle) {
           if (bound === undefined) return undefined

@@ -40,7 +40,8 @@ const readKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset"])
 const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPipe"])
 
 const encoder = new TextEncoder()
-const toBytes = (message: Uint8Array | string): Uint8Array => typeof message === "string" ? encoder.encode(message) : message
+const toBytes = (message: Uint8Array | string): Uint8Array =>
+  typeof message === "string" ? encoder.encode(message) : message
 
 /** Milliseconds. Longer than almost any round trip of the Internet. */
 const roundTrip = 200
@@ -70,10 +71,18 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#handle = handle
     this.#environment = environment
     const { readBuffer, readDeadlines, readTimeout, writeDeadlines, writeTimeout } = environment
-    this.inbound = new Inbound(handle, readBuffer, readDeadlines, () =>
-      failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout })))
-    this.#outbound = new Outbound(handle, writeDeadlines, () =>
-      failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })))
+    this.inbound = new Inbound(
+      handle,
+      readBuffer,
+      readDeadlines,
+      () => failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout }))
+    )
+    this.#outbound = new Outbound(
+      handle,
+      writeDeadlines,
+      () =>
+        failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout }))
+    )
     this.#openedAt = environment.clock.unsafeCurrentTimeMillis()
     environment.readDeadlines?.retain()
     environment.writeDeadlines?.retain()
@@ -173,7 +182,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
     return Effect.suspend(() => {
       if (!this.released && !this.#handle.canReset) {
         return Effect.fail(
-          new NetError.Unsupported({ operation: "reset", capability: "reset", runtime: this.#environment.transport.runtime })
+          new NetError.Unsupported({
+            operation: "reset",
+            capability: "reset",
+            runtime: this.#environment.transport.runtime
+          })
         )
       }
       this.unsafeReset()

@@ -27,7 +27,10 @@ type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 export class DatagramHandlers {
   readonly #socket: DatagramSocketImpl
   readonly #handle: Handle
-  readonly #run: (effect: Effect.Effect<Answer, unknown, unknown>, scope: LazyScope) => Fiber.RuntimeFiber<Answer, unknown>
+  readonly #run: (
+    effect: Effect.Effect<Answer, unknown, unknown>,
+    scope: LazyScope
+  ) => Fiber.RuntimeFiber<Answer, unknown>
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly #concurrency: number
   readonly #fibers = new Set<AnyFiber>()
@@ -49,7 +52,10 @@ export class DatagramHandlers {
           handler,
           (effect, scope) =>
             Runtime.runFork(
-              Runtime.make({ ...runtime, context: Context.add(runtime.context, Scope.Scope, scope) }) as Runtime.Runtime<unknown>,
+              Runtime.make({
+                ...runtime,
+                context: Context.add(runtime.context, Scope.Scope, scope)
+              }) as Runtime.Runtime<unknown>,
               effect,
               options
             ),

@@ -74,7 +74,7 @@ export const resolveSettings = (settings: UdpSettings): DatagramSettings => ({
 
 const resolveOverflow = (value: UdpOptions["overflow"] = "drop-oldest"): Bounds["overflow"] => {
   if (value === "drop-oldest" || value === "drop-newest") return value
-  throw new InvalidOption({ option: "overflow", value, expected: "\"drop-oldest\" or \"drop-newest\"" })
+  throw new InvalidOption({ option: "overflow", value, expected: '"drop-oldest" or "drop-newest"' })
 }
 
 export const resolve = (options: UdpOptions, transport: Transport, operation: "bind" | "connect") => {
@@ -85,7 +85,13 @@ export const resolve = (options: UdpOptions, transport: Transport, operation: "b
     settings: resolveSettings(options),
     bounds: {
       capacity: Options.whole("capacity", options.capacity, 1024, 1, "a whole number from 1"),
-      capacityBytes: Options.whole("capacityBytes", options.capacityBytes, 4 * 1024 * 1024, 1, "a number of bytes from 1"),
+      capacityBytes: Options.whole(
+        "capacityBytes",
+        options.capacityBytes,
+        4 * 1024 * 1024,
+        1,
+        "a number of bytes from 1"
+      ),
       overflow: resolveOverflow(options.overflow)
     },
     reuseAddress: options.reuseAddress ?? false,

@@ -76,7 +76,10 @@ export class DatagramOutbound {
   ): Effect.Effect<void, NetError.DatagramError> {
     const all = Array.from(
       messages,
-      (entry) => typeof entry === "string" || entry instanceof Uint8Array ? this.prepare(entry, undefined) : this.prepare(...entry)
+      (entry) =>
+        typeof entry === "string" || entry instanceof Uint8Array
+          ? this.prepare(entry, undefined)
+          : this.prepare(...entry)
     )
     const ready: Array<Prepared> = []
     for (const prepared of all) {
@@ -88,10 +91,15 @@ export class DatagramOutbound {
   }
 
   /** An `Exit` unless a name has to be looked up. */
-  prepare(message: Message, to: SocketAddress.AddressInput | undefined): Effect.Effect<Prepared, NetError.DatagramError> {
+  prepare(
+    message: Message,
+    to: SocketAddress.AddressInput | undefined
+  ): Effect.Effect<Prepared, NetError.DatagramError> {
     const bytes = typeof message === "string" ? encoder.encode(message) : message
     if (this.#remote !== undefined) {
-      return to === undefined ? this.#sized(bytes, undefined) : invalid("to", to, "given: a connected socket has one peer")
+      return to === undefined
+        ? this.#sized(bytes, undefined)
+        : invalid("to", to, "given: a connected socket has one peer")
     }
     if (to === undefined) return invalid("to", to, "an address")
     const parsed = SocketAddress.isInetAddress(to) ? to : SocketAddress.fromInput(to)
@@ -172,7 +180,11 @@ export class DatagramOutbound {
         if (to !== undefined && attempt < attempts && beforehand.has(failure.kind)) {
           return this.#handle.send(this.#outgoing(datagram, settle, attempt + 1))
         }
-        settle(Exit.fail(NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })))
+        settle(
+          Exit.fail(
+            NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })
+          )
+        )
       }
     }
   }

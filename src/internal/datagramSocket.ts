@@ -94,7 +94,9 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   })
 
   /** All that wait, at least one. */
-  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.withFiberRuntime((fiber) =>
+  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.withFiberRuntime((
+    fiber
+  ) =>
     this.queue.size === 0
       ? this.#wait(fiber as Receiver["fiber"], this.#receiveAll)
       : Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
@@ -117,7 +119,9 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     }
     return Effect.async((resume) => {
       if (this.queue.size > 0 || this.#closing || this.#news !== undefined) return resume(retry)
-      if (this.#receivers.length > 0) this.#receivers = this.#receivers.filter(({ fiber }) => fiber.unsafePoll() === null)
+      if (this.#receivers.length > 0) {
+        this.#receivers = this.#receivers.filter(({ fiber }) => fiber.unsafePoll() === null)
+      }
       this.#receivers.push({ fiber, resume, retry } as unknown as Receiver)
     })
   }
@@ -172,7 +176,11 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     const family = this.address.host.includes(":") ? 6 : 4
     const membership = DatagramOptions.resolveMembership(group, options, family, this.#transport)
     if (!this.#memberships.has(nameOf(membership))) return membership
-    throw new NetError.InvalidOption({ option: "group", value: group, expected: "a group that this socket has yet to join" })
+    throw new NetError.InvalidOption({
+      option: "group",
+      value: group,
+      expected: "a group that this socket has yet to join"
+    })
   }
 
   #join(membership: Membership): void {
@@ -204,8 +212,16 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
       const failure = this.#transport.classify(cause)
       return Exit.fail(
         failure.kind === "AddressNotAvailable" && value !== undefined
-          ? new NetError.InvalidOption({ option, value, expected: "an IP address or the name of an interface of this machine" })
-          : NetError.fromFailure<NetError.DatagramError>(failure, configureKinds, { operation, address: this.address, cause })
+          ? new NetError.InvalidOption({
+            option,
+            value,
+            expected: "an IP address or the name of an interface of this machine"
+          })
+          : NetError.fromFailure<NetError.DatagramError>(failure, configureKinds, {
+            operation,
+            address: this.address,
+            cause
+          })
       )
     }
   }
@@ -259,7 +275,11 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     this.#errors++
     if (this.remoteAddress === undefined) return
     const props = { operation: "receive", address: this.remoteAddress, cause } as const
-    const error = NetError.fromFailure<NetError.DatagramReceiveError>(this.#transport.classify(cause), receiveKinds, props)
+    const error = NetError.fromFailure<NetError.DatagramReceiveError>(
+      this.#transport.classify(cause),
+      receiveKinds,
+      props
+    )
     if (this.requests.fail(error)) return
     this.#news = error
     this.#wakeReceivers()

@@ -64,4 +64,4 @@ export class FrameReader<Out> {
 
 /** The error of a codec, which knows no connection, with the peer's address. */
 export const located = <E extends FrameError>(error: E, address: SocketAddress): E =>
-  new (error.constructor as new(props: object) => E)({ ...error, address, cause: error.cause })
+  new (error.constructor as new (props: object) => E)({ ...error, address, cause: error.cause })

@@ -65,7 +65,10 @@ export class Handlers {
           // The scope goes into the context that the fiber starts with: to provide it to the effect would cost more than the fiber.
           ({ connection, scope }) =>
             Runtime.runFork(
-              Runtime.make({ ...runtime, context: Context.add(runtime.context, Scope.Scope, scope) }) as Runtime.Runtime<R>,
+              Runtime.make({
+                ...runtime,
+                context: Context.add(runtime.context, Scope.Scope, scope)
+              }) as Runtime.Runtime<R>,
               Effect.suspend(() => handler(connection)),
               options
             ),

@@ -64,14 +64,18 @@ export class AcceptQueue {
     Effect.forEach(this.#streamed, (connection) => connection.close, { concurrency: "unbounded", discard: true })
   )
 
-  #take<R>(own: (connection: ConnectionImpl) => Effect.Effect<Connection, never, R>): Effect.Effect<Connection, NetError.AcceptError, R> {
+  #take<R>(
+    own: (connection: ConnectionImpl) => Effect.Effect<Connection, never, R>
+  ): Effect.Effect<Connection, NetError.AcceptError, R> {
     return Effect.uninterruptibleMask((restore) => {
       const next: Effect.Effect<Connection, NetError.AcceptError, R> = Effect.suspend(() => {
         let connection = this.#waiting.shift()
         // A client that has come and gone with a reset while it waited is nobody's business.
         while (connection?.released) connection = this.#waiting.shift()
         if (connection !== undefined) return own(connection)
-        if (this.#closed) return Effect.fail(new NetError.ConnectionClosed({ operation: "accept", address: this.#bound?.address }))
+        if (this.#closed) {
+          return Effect.fail(new NetError.ConnectionClosed({ operation: "accept", address: this.#bound?.address }))
+        }
         return Effect.zipRight(restore(this.#arrival), next)
       })
       return next
@@ -101,7 +105,7 @@ export const listen = (
   address: AddressInput,
   options: ListenOptions
 ): Effect.Effect<{ readonly queue: AcceptQueue; readonly bound: Bound }, NetError.BindError, Network | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const queue = new AcceptQueue()
     yield* Effect.addFinalizer(() => queue.closeStreamed)
     const bound = yield* bind(address, options, (connection, bound) => queue.offer(connection, bound))

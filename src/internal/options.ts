@@ -50,7 +50,13 @@ export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Uns
 export const valid = checked as <A>(check: () => A) => Effect.Effect<A, InvalidOption>
 
 /** A whole number from `least` on. */
-export const whole = (option: string, value: number | undefined, otherwise: number, least: number, expected: string): number => {
+export const whole = (
+  option: string,
+  value: number | undefined,
+  otherwise: number,
+  least: number,
+  expected: string
+): number => {
   if (value === undefined) return otherwise
   if (!Number.isSafeInteger(value) || value < least) throw new InvalidOption({ option, value, expected })
   return value

@@ -50,7 +50,11 @@ export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>,
 const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
 
 /** Exactly `n` bytes. */
-export const exactly = (inbound: Inbound, n: number, address: Address): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> => {
+export const exactly = (
+  inbound: Inbound,
+  n: number,
+  address: Address
+): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> => {
   if (!(Number.isSafeInteger(n) && n >= 0)) {
     return Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
   }
@@ -92,7 +96,11 @@ export const until = (
   })
 }
 
-const unexpectedEnd = (inbound: Inbound, address: Address, expected: number | undefined): Effect.Effect<never, UnexpectedEnd> =>
+const unexpectedEnd = (
+  inbound: Inbound,
+  address: Address,
+  expected: number | undefined
+): Effect.Effect<never, UnexpectedEnd> =>
   Effect.suspend(() =>
     Effect.fail(new UnexpectedEnd({ operation: "read", address: address(), received: inbound.queue.size, expected }))
   )

@@ -125,7 +125,11 @@ export class Requests {
     const silence = new NetError.ReadTimeout({ operation: "receive", address: peer, timeout })
     return Effect.suspend(() => {
       const anyone = (options.from ?? (isMulticast(peer) ? "anyone" : "peer")) === "anyone"
-      const request = new Request(anyone ? undefined : peer, matches, Math.min(Duration.toMillis(timeout), longestMemory))
+      const request = new Request(
+        anyone ? undefined : peer,
+        matches,
+        Math.min(Duration.toMillis(timeout), longestMemory)
+      )
       this.#waiting.add(request)
       const answer = Effect.async<Datagram, NetError.DatagramError>((resume) => {
         if (request.settled === undefined) request.resume = resume

@@ -183,34 +183,37 @@ describe("a connection", () => {
   it("delivers a prefix of what was written and one onClose at last, whatever verbs come", async () => {
     const verb = fc.constantFrom("write", "shutdownWrite", "close", "reset", "resume", "pause", "turn")
     const steps = fc.array(fc.record({ end: fc.boolean(), verb, size: fc.nat(30) }), { maxLength: 12 })
-    await fc.assert(fc.asyncProperty(steps, async (steps) => {
-      const script = new Script(MemoryNetwork.make({ bufferSize: 10 }))
-      const sent: [Array<number>, Array<number>] = [[], []]
-      const received: [Array<number>, Array<number>] = [[], []]
-      const pair = await script.pair({ writeBuffer: 20 }, { onData: (chunk) => void received[1].push(...chunk) }, {
-        onData: (chunk) => void received[0].push(...chunk)
-      })
-      for (const { end, size, verb } of steps) {
-        const handle = end ? pair.client : pair.server
-        if (verb === "turn") await turn()
-        else if (verb === "write") {
-          const chunk = Uint8Array.from({ length: size }, (_, i) => (i * 7 + size) % 256)
-          sent[end ? 0 : 1].push(...chunk)
-          expect(handle.write(chunk)).toBe(handle.bufferedAmount <= 20)
-        } else handle[verb]()
-      }
-      for (const end of [0, 1] as const) {
-        expect(sent[end].slice(0, received[end].length)).toEqual(received[end])
-      }
-      pair.client.close()
-      pair.server.close()
-      await turn()
-      for (const name of ["c", "s1"]) {
-        const events = script.log.filter((line) => line.startsWith(`${name} `)).map((line) => line.split(" ")[1])
-        expect(events.indexOf("close")).toBe(events.length - 1)
-        for (const once of ["end", "finish"]) expect(events.filter((event) => event === once).length).toBeLessThan(2)
-      }
-    }), { numRuns: 300 })
+    await fc.assert(
+      fc.asyncProperty(steps, async (steps) => {
+        const script = new Script(MemoryNetwork.make({ bufferSize: 10 }))
+        const sent: [Array<number>, Array<number>] = [[], []]
+        const received: [Array<number>, Array<number>] = [[], []]
+        const pair = await script.pair({ writeBuffer: 20 }, { onData: (chunk) => void received[1].push(...chunk) }, {
+          onData: (chunk) => void received[0].push(...chunk)
+        })
+        for (const { end, size, verb } of steps) {
+          const handle = end ? pair.client : pair.server
+          if (verb === "turn") await turn()
+          else if (verb === "write") {
+            const chunk = Uint8Array.from({ length: size }, (_, i) => (i * 7 + size) % 256)
+            sent[end ? 0 : 1].push(...chunk)
+            expect(handle.write(chunk)).toBe(handle.bufferedAmount <= 20)
+          } else handle[verb]()
+        }
+        for (const end of [0, 1] as const) {
+          expect(sent[end].slice(0, received[end].length)).toEqual(received[end])
+        }
+        pair.client.close()
+        pair.server.close()
+        await turn()
+        for (const name of ["c", "s1"]) {
+          const events = script.log.filter((line) => line.startsWith(`${name} `)).map((line) => line.split(" ")[1])
+          expect(events.indexOf("close")).toBe(events.length - 1)
+          for (const once of ["end", "finish"]) expect(events.filter((event) => event === once).length).toBeLessThan(2)
+        }
+      }),
+      { numRuns: 300 }
+    )
   })
 })
 

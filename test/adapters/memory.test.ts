@@ -203,7 +203,7 @@ describe("the queue of a listener", () => {
   })
 
   effectIt.scoped("keeps a connect pending for as long as a TestClock wants", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { address } = yield* Net.listen({ host: "127.0.0.1", port: 0 }, { backlog: 1 })
       yield* Net.connect(address)
       yield* Net.connect(address)

@@ -61,7 +61,12 @@ export const group = (
   guard = "20 seconds" as Duration.DurationInput,
   common: ReadonlyArray<Capability> = []
 ): ReadonlyArray<Property> =>
-  drafts.map(({ needs = [], run, ...draft }) => ({ ...draft, group: name, needs: [...common, ...needs], run: watched(run, guard) }))
+  drafts.map(({ needs = [], run, ...draft }) => ({
+    ...draft,
+    group: name,
+    needs: [...common, ...needs],
+    run: watched(run, guard)
+  }))
 
 const watched = (body: Draft["run"], guard: Duration.DurationInput): Property["run"] =>
   Effect.flatMap(Network, (transport) => {
@@ -90,7 +95,7 @@ const asFailure = (cause: Cause.Cause<unknown>): PropertyFailure => {
  * @category running
  */
 export const check = (property: Property): Effect.Effect<Outcome, never, Network> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { capabilities } = yield* Network
     const { lacks } = yield* Venue
     const { group, name, needs, source } = property
@@ -119,7 +124,7 @@ const asking: Partial<Record<Capability, Draft["run"]>> = {
 const isRefused = (capability: Capability): Effect.Effect<void, PropertyFailure, Network> => {
   const attempt = asking[capability]
   if (attempt === undefined) return Effect.void
-  return Effect.gen(function*() {
+  return Effect.gen(function* () {
     const error = yield* failsWith(Effect.scoped(attempt), `asking for ${capability}`, "Unsupported")
     yield* equal(Reflect.get(Object(error), "capability"), capability, "capability of the error")
   })

@@ -12,7 +12,7 @@ import { drain, echo, Gauges, listen, pause, serve, text } from "./support.ts"
 
 /** Runs it once to open what stays open (an event loop, a resolver), then for the record. */
 const leavesNone = <E, R>(round: (count: number) => Effect.Effect<void, E, R>, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { descriptors = Effect.succeed(0) } = yield* Gauges
     yield* round(20)
     // The last of the warm-up's sockets close at the far end without anybody waiting for it.
@@ -29,7 +29,7 @@ const leavesNone = <E, R>(round: (count: number) => Effect.Effect<void, E, R>, c
 const often = <E, R>(round: Effect.Effect<unknown, E, R>) => (count: number): Effect.Effect<void, E, R> =>
   Effect.replicateEffect(Effect.repeatN(round, count / 20 - 1), 20, { concurrency: "unbounded", discard: true })
 
-const rounds: Draft["run"] = Effect.gen(function*() {
+const rounds: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(echo)
   const round = Effect.scoped(Net.connect(server.address))
   yield* leavesNone(often(round), 10_000)
@@ -37,9 +37,9 @@ const rounds: Draft["run"] = Effect.gen(function*() {
   yield* equal(accepted, 10_020, "connections that the server saw")
 })
 
-const exchanges: Draft["run"] = Effect.gen(function*() {
+const exchanges: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve((connection) => Effect.flatMap(connection.read, () => connection.write("pong")))
-  const round = Effect.scoped(Effect.gen(function*() {
+  const round = Effect.scoped(Effect.gen(function* () {
     const client = yield* Net.connect(server.address)
     yield* client.write("ping")
     yield* equal(text(yield* client.readExactly(4)), "pong", "the reply")
@@ -47,10 +47,10 @@ const exchanges: Draft["run"] = Effect.gen(function*() {
   yield* leavesNone(often(round), 2000)
 })
 
-const burst: Draft["run"] = Effect.gen(function*() {
+const burst: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(echo)
   const burst = (count: number) =>
-    Effect.scoped(Effect.gen(function*() {
+    Effect.scoped(Effect.gen(function* () {
       // All at once, and all open together.
       const clients = yield* Effect.replicateEffect(Net.connect(server.address), count, { concurrency: "unbounded" })
       yield* Effect.forEach(clients, (client) => client.write("x"), { discard: true })
@@ -60,15 +60,15 @@ const burst: Draft["run"] = Effect.gen(function*() {
   yield* leavesNone(burst, 1000)
 })
 
-const refusals: Draft["run"] = Effect.gen(function*() {
+const refusals: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
   const attempt = Effect.scoped(Effect.flip(Net.connect(address)))
   yield* leavesNone(often(attempt), 1000)
 })
 
-const interruptions: Draft["run"] = Effect.gen(function*() {
+const interruptions: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(echo)
-  const attempt = Effect.gen(function*() {
+  const attempt = Effect.gen(function* () {
     const fiber = yield* Effect.fork(Effect.scoped(Effect.flatMap(Net.connect(server.address), drain)))
     yield* Effect.repeatN(Effect.yieldNow(), Math.floor(Math.random() * 30))
     yield* Fiber.interrupt(fiber)
@@ -76,8 +76,8 @@ const interruptions: Draft["run"] = Effect.gen(function*() {
   yield* leavesNone(often(attempt), 1000)
 })
 
-const listeners: Draft["run"] = Effect.gen(function*() {
-  const round = Effect.scoped(Effect.gen(function*() {
+const listeners: Draft["run"] = Effect.gen(function* () {
+  const round = Effect.scoped(Effect.gen(function* () {
     const listener = yield* listen()
     // Dials that race with the end of the listener, some accepted and some not.
     yield* Effect.replicateEffect(Effect.forkScoped(Effect.ignore(Net.connect(listener.address))), 3)
@@ -86,7 +86,7 @@ const listeners: Draft["run"] = Effect.gen(function*() {
   yield* leavesNone(often(round), 200)
 })
 
-const stampede: Draft["run"] = Effect.gen(function*() {
+const stampede: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(echo)
   const clients = yield* Effect.replicateEffect(Net.connect(server.address), 100, { concurrency: "unbounded" })
   yield* Effect.forEach(clients, (client) => client.close, { concurrency: "unbounded" })

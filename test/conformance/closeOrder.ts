@@ -57,7 +57,7 @@ const seesSecond = (first: Connection, act: Act, second: Act) => {
 }
 
 const order = (side: Side, act: Act, second: Act): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ends = yield* (act === "resets" || second === "resets" ? resettablePair : pair())
     const first = ends[side]
     const that = ends[other[side]]
@@ -92,7 +92,7 @@ const orders: ReadonlyArray<Draft> = (["client", "server"] as const).flatMap((si
 )
 
 const together = (act: Act): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { client, server } = yield* (act === "resets" ? resettablePair : pair())
     yield* Effect.all([perform(client, act), perform(server, act)], { concurrency: 2 })
     if (act === "shuts down") {
@@ -102,7 +102,7 @@ const together = (act: Act): Draft["run"] =>
     yield* Effect.all([client.close, server.close, client.closed, server.closed], { concurrency: "unbounded" })
   })
 
-const bothEnded: Draft["run"] = Effect.gen(function*() {
+const bothEnded: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.shutdown
   yield* drain(server)
@@ -112,7 +112,7 @@ const bothEnded: Draft["run"] = Effect.gen(function*() {
   yield* Effect.all([client.closed, server.closed], { concurrency: 2 })
 })
 
-const resetMeanwhile: Draft["run"] = Effect.gen(function*() {
+const resetMeanwhile: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* resettablePair
   const reading = yield* Effect.fork(drain(server))
   const writing = yield* Effect.fork(Effect.forever(server.write(new Uint8Array(65536))))
@@ -123,7 +123,7 @@ const resetMeanwhile: Draft["run"] = Effect.gen(function*() {
   yield* server.closed
 })
 
-const dataBeforeReset: Draft["run"] = Effect.gen(function*() {
+const dataBeforeReset: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* resettablePair
   const first = yield* Effect.fork(server.read)
   yield* client.write("last words")
@@ -135,7 +135,7 @@ const dataBeforeReset: Draft["run"] = Effect.gen(function*() {
   yield* check((yield* server.stats).bytesRead === 10, "the figures were lost with the connection")
 })
 
-const repeated: Draft["run"] = Effect.gen(function*() {
+const repeated: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.shutdown
   yield* client.shutdown
@@ -146,7 +146,7 @@ const repeated: Draft["run"] = Effect.gen(function*() {
   yield* client.shutdown
 })
 
-const resetTwice: Draft["run"] = Effect.gen(function*() {
+const resetTwice: Draft["run"] = Effect.gen(function* () {
   const { client } = yield* resettablePair
   yield* client.reset
   yield* client.reset

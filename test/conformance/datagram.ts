@@ -29,13 +29,14 @@ const sendAll = (socket: UdpSocket, to: InetAddress, messages: ReadonlyArray<Uin
       )
   })
 
-const turn = Effect.flatMap(Network, ({ afterPoll }) =>
-  Effect.async<void>((resume) => afterPoll(() => resume(Effect.void)))
+const turn = Effect.flatMap(
+  Network,
+  ({ afterPoll }) => Effect.async<void>((resume) => afterPoll(() => resume(Effect.void)))
 )
 
 /** Until everything that has been sent to it is here. */
 const received = (socket: UdpSocket, count: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let round = 0; (yield* socket.stats).received < count; round++) {
       if (round === 500) return yield* fail(`${(yield* socket.stats).received} of ${count} datagrams arrived`)
       yield* pause(10)
@@ -44,7 +45,7 @@ const received = (socket: UdpSocket, count: number) =>
 
 const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, i) => String(from + i))
 
-const borders: Draft["run"] = Effect.gen(function*() {
+const borders: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   for (const size of [1, 0, 512, 1472, 0, 9000, 65507]) {
     const bytes = pattern(size, size)
@@ -57,7 +58,7 @@ const borders: Draft["run"] = Effect.gen(function*() {
   }
 })
 
-const order: Draft["run"] = Effect.gen(function*() {
+const order: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const receiving = yield* Effect.fork(take(b, 2000))
   yield* sendAll(a, b.address, numbers(2000))
@@ -66,7 +67,7 @@ const order: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* b.stats).dropped, 0, "dropped")
 })
 
-const own: Draft["run"] = Effect.gen(function*() {
+const own: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const bytes = pattern(100)
   yield* a.send(bytes, b.address)
@@ -77,16 +78,20 @@ const own: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(bytes, pattern(100), "what the sender holds")
 })
 
-const tooLarge: Draft["run"] = Effect.gen(function*() {
+const tooLarge: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const error = yield* failsWith(a.send(new Uint8Array(65508), b.address), "65508 bytes over IPv4", "MessageTooLarge")
   yield* equal(error._tag === "MessageTooLarge" && `${error.size} ${error.limit}`, "65508 65507", "size and limit")
-  yield* failsWith(a.sendMany([["first", b.address], [new Uint8Array(70_000), b.address]]), "one too large of two", "MessageTooLarge")
+  yield* failsWith(
+    a.sendMany([["first", b.address], [new Uint8Array(70_000), b.address]]),
+    "one too large of two",
+    "MessageTooLarge"
+  )
   yield* a.send("next", b.address)
   yield* equal(text((yield* b.receive).bytes), "next", "what came after those that were too large")
 })
 
-const overIpv6: Draft["run"] = Effect.gen(function*() {
+const overIpv6: Draft["run"] = Effect.gen(function* () {
   const opened = yield* Effect.either(Udp.bind({ host: "::", port: 0 }))
   // A machine without IPv6.
   if (opened._tag === "Left") return
@@ -103,15 +108,19 @@ const overIpv6: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(b.send("x", a.address), "IPv4 to IPv6", "InvalidOption")
 })
 
-const byName: Draft["run"] = Effect.gen(function*() {
+const byName: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const to = { host: "localhost", port: b.address.port }
   yield* a.sendMany([["one", to], ["two", b.address]])
-  yield* equal((yield* take(b, 2)).map(({ bytes }) => text(bytes)).join(), "one,two", "what came by name and by address")
+  yield* equal(
+    (yield* take(b, 2)).map(({ bytes }) => text(bytes)).join(),
+    "one,two",
+    "what came by name and by address"
+  )
   yield* failsWith(a.send("x", "no-such-host.invalid:9"), "sending to no host", "NameNotFound")
 })
 
-const flood: Draft["run"] = Effect.gen(function*() {
+const flood: Draft["run"] = Effect.gen(function* () {
   const { memory = Effect.succeed(0) } = yield* Gauges
   const [a, b] = yield* two()
   const before = yield* memory
@@ -120,7 +129,10 @@ const flood: Draft["run"] = Effect.gen(function*() {
   const { dropped, queued, queuedBytes, received } = yield* b.stats
   yield* equal((yield* a.stats).sent, 100_000, "sent")
   yield* check(received > 10_000, () => `${received} of 100000 arrived`)
-  yield* check(queued <= 1024 && queuedBytes <= 4 * 1024 * 1024, () => `${queued} datagrams of ${queuedBytes} bytes wait`)
+  yield* check(
+    queued <= 1024 && queuedBytes <= 4 * 1024 * 1024,
+    () => `${queued} datagrams of ${queuedBytes} bytes wait`
+  )
   yield* equal(dropped, received - queued, "dropped")
   const grown = ((yield* memory) - before) / 1024 / 1024
   yield* check(grown < 160, () => `${Math.round(grown)} MiB more after a flood of ${received * 4} KiB`)
@@ -129,7 +141,7 @@ const flood: Draft["run"] = Effect.gen(function*() {
   yield* equal(text((yield* b.receive).bytes), "alive", "what came after the flood")
 })
 
-const dropOldest: Draft["run"] = Effect.gen(function*() {
+const dropOldest: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two({ capacity: 10 })
   yield* sendAll(a, b.address, numbers(25))
   yield* received(b, 25)
@@ -138,7 +150,7 @@ const dropOldest: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* take(b, 10)).map(({ bytes }) => text(bytes)).join(), numbers(10, 15).join(), "what is left")
 })
 
-const dropNewest: Draft["run"] = Effect.gen(function*() {
+const dropNewest: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two({ capacityBytes: 30, overflow: "drop-newest" })
   yield* sendAll(a, b.address, ["0123456789", "0123456789", "0123456789", "x", "x".repeat(100)])
   yield* received(b, 5)
@@ -149,7 +161,7 @@ const dropNewest: Draft["run"] = Effect.gen(function*() {
   yield* equal(text((yield* b.receive).bytes), "y", "what came when there was room again")
 })
 
-const closeDuring: Draft["run"] = Effect.gen(function*() {
+const closeDuring: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const waiting = yield* Effect.fork(b.receive)
   const streaming = yield* Effect.fork(Stream.runCount(b.datagrams))
@@ -164,17 +176,19 @@ const closeDuring: Draft["run"] = Effect.gen(function*() {
   yield* b.close
 })
 
-const closeWhileSending: Draft["run"] = Effect.gen(function*() {
+const closeWhileSending: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const sending = yield* Effect.forEach(numbers(200), (text) => Effect.fork(Effect.exit(a.send(text, b.address))))
   yield* Effect.yieldNow()
   yield* a.close
   for (const exit of yield* Fiber.join(Fiber.all(sending))) {
-    if (Exit.isFailure(exit)) yield* failsWith(exit as Exit.Exit<void, DatagramError>, "a send during the close", "ConnectionClosed")
+    if (Exit.isFailure(exit)) {
+      yield* failsWith(exit as Exit.Exit<void, DatagramError>, "a send during the close", "ConnectionClosed")
+    }
   }
 })
 
-const rebinding: Draft["run"] = Effect.gen(function*() {
+const rebinding: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const { address } = yield* Scope.extend(Udp.bind(local), scope)
   const error = yield* failsWith(Effect.scoped(Udp.bind(address)), "a port twice", "AddressInUse")
@@ -183,7 +197,7 @@ const rebinding: Draft["run"] = Effect.gen(function*() {
   for (let i = 0; i < 20; i++) yield* Effect.scoped(Udp.bind(address))
 })
 
-const interruption: Draft["run"] = Effect.gen(function*() {
+const interruption: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const bystander = yield* Effect.fork(b.receive)
   yield* yieldAll
@@ -197,17 +211,20 @@ const interruption: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* take(b, 9)).map(({ bytes }) => text(bytes)).join(), numbers(9, 1).join(), "what the others got")
 })
 
-const abandoned: Draft["run"] = Effect.gen(function*() {
+const abandoned: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(Udp.bind(local))
   for (let i = 0; i < 20; i++) {
     const opening = yield* Effect.fork(Effect.scoped(Effect.zipRight(Udp.bind(address), Effect.never)))
     if (i % 2 === 0) yield* Effect.yieldNow()
     yield* Fiber.interrupt(opening)
   }
-  yield* Effect.retry(Effect.scoped(Udp.bind(address)), Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100)))
+  yield* Effect.retry(
+    Effect.scoped(Udp.bind(address)),
+    Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
+  )
 })
 
-const noDescriptors: Draft["run"] = Effect.gen(function*() {
+const noDescriptors: Draft["run"] = Effect.gen(function* () {
   const { descriptors = Effect.succeed(0) } = yield* Gauges
   const round = Effect.scoped(Effect.flatMap(two(), ([a, b]) => Effect.zipRight(a.send("x", b.address), b.receive)))
   yield* round
@@ -219,20 +236,33 @@ const noDescriptors: Draft["run"] = Effect.gen(function*() {
   yield* check(after <= before, () => `${after - before} descriptors more than the ${before} before`)
 })
 
-export const datagram = group("datagrams", [
-  { name: "a datagram arrives whole, alone, and with its sender", source: "fs2 UdpSuite echo one", run: borders },
-  { name: "on the loopback nothing is lost or overtaken", source: "fs2 UdpSuite echo lots", run: order },
-  { name: "bytes belong to who receives them", source: "seam", run: own },
-  { name: "too large a datagram is told with size and limit, before anything is sent", source: "RFC 768", run: tooLarge },
-  { name: "IPv6 carries more, and answers IPv4", source: "measured", run: overIpv6 },
-  { name: "a name is looked up", source: "measured", run: byName },
-  { name: "a flood is bounded, counted and survived", source: "promise: bounded", run: flood },
-  { name: "drop-oldest keeps the last to come", source: "Effect 4 DatagramSocket sliding", run: dropOldest },
-  { name: "drop-newest keeps the first, bytes are bounded too", source: "Effect 4 DatagramSocket dropping", run: dropNewest },
-  { name: "a close ends who waits", source: "tokio udp", run: closeDuring },
-  { name: "a close settles who sends", source: "measured", run: closeWhileSending },
-  { name: "a port is taken once, and free after", source: "fs2 SocketSuite released", run: rebinding },
-  { name: "an interrupted receive loses nothing", source: "promise: bounded", run: interruption },
-  { name: "an interrupted bind leaves the port free", source: "turmoil-net cancel", run: abandoned },
-  { name: "no descriptor is left behind", source: "measured", run: noDescriptors }
-], "60 seconds", ["datagram"])
+export const datagram = group(
+  "datagrams",
+  [
+    { name: "a datagram arrives whole, alone, and with its sender", source: "fs2 UdpSuite echo one", run: borders },
+    { name: "on the loopback nothing is lost or overtaken", source: "fs2 UdpSuite echo lots", run: order },
+    { name: "bytes belong to who receives them", source: "seam", run: own },
+    {
+      name: "too large a datagram is told with size and limit, before anything is sent",
+      source: "RFC 768",
+      run: tooLarge
+    },
+    { name: "IPv6 carries more, and answers IPv4", source: "measured", run: overIpv6 },
+    { name: "a name is looked up", source: "measured", run: byName },
+    { name: "a flood is bounded, counted and survived", source: "promise: bounded", run: flood },
+    { name: "drop-oldest keeps the last to come", source: "Effect 4 DatagramSocket sliding", run: dropOldest },
+    {
+      name: "drop-newest keeps the first, bytes are bounded too",
+      source: "Effect 4 DatagramSocket dropping",
+      run: dropNewest
+    },
+    { name: "a close ends who waits", source: "tokio udp", run: closeDuring },
+    { name: "a close settles who sends", source: "measured", run: closeWhileSending },
+    { name: "a port is taken once, and free after", source: "fs2 SocketSuite released", run: rebinding },
+    { name: "an interrupted receive loses nothing", source: "promise: bounded", run: interruption },
+    { name: "an interrupted bind leaves the port free", source: "turmoil-net cancel", run: abandoned },
+    { name: "no descriptor is left behind", source: "measured", run: noDescriptors }
+  ],
+  "60 seconds",
+  ["datagram"]
+)

@@ -25,12 +25,12 @@ const said = (datagrams: ReadonlyArray<Datagram>): string => datagrams.map(({ by
 
 /** That nothing has come, which takes a little while to be sure of. */
 const nothing = (socket: Socket, what: string) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* pause(50)
     yield* equal((yield* socket.stats).queued, 0, `datagrams that wait ${what}`)
   })
 
-const connected: Draft["run"] = Effect.gen(function*() {
+const connected: Draft["run"] = Effect.gen(function* () {
   const [peer, stranger] = yield* two()
   const socket = yield* Udp.connect(peer.address)
   yield* equal(socket.remoteAddress, peer.address, "the peer")
@@ -46,7 +46,7 @@ const connected: Draft["run"] = Effect.gen(function*() {
   yield* equal(said(yield* take(peer, 2)), "x,y", "what the peer got of many")
 })
 
-const oneRefuses: Draft["run"] = Effect.gen(function*() {
+const oneRefuses: Draft["run"] = Effect.gen(function* () {
   const [a, b] = yield* two()
   const dead = yield* deserted
   for (let i = 0; i < 100; i++) {
@@ -62,10 +62,10 @@ const oneRefuses: Draft["run"] = Effect.gen(function*() {
   yield* equal(text((yield* a.receive).bytes), "back", "what came back")
 })
 
-const refused: Draft["run"] = Effect.gen(function*() {
+const refused: Draft["run"] = Effect.gen(function* () {
   const dead = yield* deserted
   const socket = yield* Udp.connect(dead)
-  const refusedOnce = Effect.gen(function*() {
+  const refusedOnce = Effect.gen(function* () {
     const waiting = yield* Effect.fork(socket.receive)
     yield* yieldAll
     yield* socket.send("anybody?")
@@ -76,10 +76,14 @@ const refused: Draft["run"] = Effect.gen(function*() {
   const peer = yield* Udp.bind(dead)
   yield* Effect.retry(socket.send("hello"), { times: 3 })
   yield* peer.send("welcome", (yield* peer.receive).from)
-  yield* equal(text((yield* Effect.retry(socket.receive, { times: 3 })).bytes), "welcome", "what came from the peer when it was there")
+  yield* equal(
+    text((yield* Effect.retry(socket.receive, { times: 3 })).bytes),
+    "welcome",
+    "what came from the peer when it was there"
+  )
 })
 
-const membership: Draft["run"] = Effect.gen(function*() {
+const membership: Draft["run"] = Effect.gen(function* () {
   const group = "239.255.77.1"
   const sender = yield* Udp.bind(local, { multicastInterface: "127.0.0.1", multicastTtl: 1, multicastLoopback: true })
   const member = yield* Udp.bind({ host: "0.0.0.0", port: 0 }, { reuseAddress: true })
@@ -88,18 +92,22 @@ const membership: Draft["run"] = Effect.gen(function*() {
   yield* Scope.extend(member.joinMulticast(group, { interface: "127.0.0.1" }), scope)
   yield* sender.send("to the group", to)
   yield* equal(text((yield* member.receive).bytes), "to the group", "what a member got")
-  yield* failsWith(Effect.scoped(member.joinMulticast(group, { interface: "127.0.0.1" })), "joining twice", "InvalidOption")
+  yield* failsWith(
+    Effect.scoped(member.joinMulticast(group, { interface: "127.0.0.1" })),
+    "joining twice",
+    "InvalidOption"
+  )
   yield* Scope.close(scope, Exit.void)
   yield* sender.send("to nobody", to)
   yield* nothing(member, "once the group is left")
-  yield* Effect.scoped(Effect.gen(function*() {
+  yield* Effect.scoped(Effect.gen(function* () {
     yield* member.joinMulticast(group, { interface: "127.0.0.1" })
     yield* sender.send("again", to)
     yield* equal(text((yield* member.receive).bytes), "again", "what a member got that has joined again")
   }))
 })
 
-const broadcast: Draft["run"] = Effect.gen(function*() {
+const broadcast: Draft["run"] = Effect.gen(function* () {
   const everyone = "255.255.255.255"
   const sender = yield* Udp.bind({ host: "0.0.0.0", port: 0 })
   yield* failsWith(sender.send("x", { host: everyone, port: 9 }), "broadcast without the option", "PermissionDenied")
@@ -110,7 +118,7 @@ const broadcast: Draft["run"] = Effect.gen(function*() {
 })
 
 const shared = (options: Udp.UdpOptions): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const first = yield* Udp.bind({ host: "0.0.0.0", port: 0 }, options)
     const second = yield* Udp.bind(first.address, options)
     yield* equal(second.address, first.address, "the shared address")
@@ -129,9 +137,12 @@ const hardOfHearing = (datagram: Datagram, socket: UdpSocket, heard: Map<string,
   return times < 2 ? Effect.void : socket.sendMany([[`re ${request}`, datagram.from], [`re ${request}`, datagram.from]])
 }
 
-const requests: Draft["run"] = Effect.gen(function*() {
+const requests: Draft["run"] = Effect.gen(function* () {
   const heard = new Map<string, number>()
-  const server = yield* UdpServer.make({ listen: local, handler: (datagram, socket) => hardOfHearing(datagram, socket, heard) }).serve
+  const server = yield* UdpServer.make({
+    listen: local,
+    handler: (datagram, socket) => hardOfHearing(datagram, socket, heard)
+  }).serve
   const socket = yield* Udp.bind(local)
   const ask = (id: number) =>
     Udp.request(socket, server.address, String(id), {
@@ -146,7 +157,7 @@ const requests: Draft["run"] = Effect.gen(function*() {
   yield* nothing(socket, "after the second answers")
 })
 
-const serving: Draft["run"] = Effect.gen(function*() {
+const serving: Draft["run"] = Effect.gen(function* () {
   const server = yield* UdpServer.make({
     listen: local,
     concurrency: 4,
@@ -159,12 +170,16 @@ const serving: Draft["run"] = Effect.gen(function*() {
       return `re ${request}`
     }
   }).serve
-  const clients = Effect.replicateEffect(Effect.scoped(Effect.gen(function*() {
-    const client = yield* Udp.connect(server.address)
-    for (const wrong of ["throw", "fail", "die"]) yield* client.send(wrong)
-    yield* equal(text((yield* Udp.request(client, "wait")).bytes), "waited", "the answer that had to be waited for")
-    yield* equal(text((yield* Udp.request(client, "now")).bytes), "re now", "the answer")
-  })), 20, { concurrency: 5 })
+  const clients = Effect.replicateEffect(
+    Effect.scoped(Effect.gen(function* () {
+      const client = yield* Udp.connect(server.address)
+      for (const wrong of ["throw", "fail", "die"]) yield* client.send(wrong)
+      yield* equal(text((yield* Udp.request(client, "wait")).bytes), "waited", "the answer that had to be waited for")
+      yield* equal(text((yield* Udp.request(client, "now")).bytes), "re now", "the answer")
+    })),
+    20,
+    { concurrency: 5 }
+  )
   yield* clients
   yield* Effect.retry(
     Effect.filterOrFail(server.status, ({ active, waiting }) => active + waiting === 0, (status) => status),
@@ -172,11 +187,14 @@ const serving: Draft["run"] = Effect.gen(function*() {
   )
 }).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
 
-const draining: Draft["run"] = Effect.gen(function*() {
+const draining: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const [begun, goOn] = yield* Effect.all([Deferred.make<void>(), Deferred.make<string>()])
   const server = yield* Scope.extend(
-    UdpServer.make({ listen: local, handler: () => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(goOn)) }).serve,
+    UdpServer.make({
+      listen: local,
+      handler: () => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(goOn))
+    }).serve,
     scope
   )
   const client = yield* Udp.bind(local)
@@ -191,59 +209,98 @@ const draining: Draft["run"] = Effect.gen(function*() {
   yield* Effect.scoped(Udp.bind(server.address))
 })
 
-const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unknown, unknown, Network | Scope.Scope>]> = [
-  ["port", Udp.bind({ port: 70000 })],
-  ["port", Udp.connect({ port: 0 })],
-  ["address", Udp.bind({ path: "/tmp/x" })],
-  ["address", Udp.bind("nonsense")],
-  ["overflow", Udp.bind(local, { overflow: "drop-all" as never })],
-  ["multicastInterface", Udp.bind(local, { multicastInterface: "" })],
-  ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "somewhere" })],
-  ["localPort", Udp.connect("127.0.0.1:9", { localPort: -1 })],
-  ["concurrency", UdpServer.make({ listen: local, handler: () => {}, concurrency: 0 }).serve],
-  ["drainTimeout", UdpServer.make({ listen: local, handler: () => {}, drainTimeout: -1 }).serve],
-  ...[-1, 0, Number.NaN, 1.5].flatMap((value) =>
-    (["capacity", "capacityBytes", "recvBufferSize", "sendBufferSize", "ttl", "multicastTtl"] as const)
-      .map((option) => [option, Udp.bind(local, { [option]: value })] as const)
-  )
-]
+const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unknown, unknown, Network | Scope.Scope>]> =
+  [
+    ["port", Udp.bind({ port: 70000 })],
+    ["port", Udp.connect({ port: 0 })],
+    ["address", Udp.bind({ path: "/tmp/x" })],
+    ["address", Udp.bind("nonsense")],
+    ["overflow", Udp.bind(local, { overflow: "drop-all" as never })],
+    ["multicastInterface", Udp.bind(local, { multicastInterface: "" })],
+    ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "somewhere" })],
+    ["localPort", Udp.connect("127.0.0.1:9", { localPort: -1 })],
+    ["concurrency", UdpServer.make({ listen: local, handler: () => {}, concurrency: 0 }).serve],
+    ["drainTimeout", UdpServer.make({ listen: local, handler: () => {}, drainTimeout: -1 }).serve],
+    ...[-1, 0, Number.NaN, 1.5].flatMap((value) =>
+      (["capacity", "capacityBytes", "recvBufferSize", "sendBufferSize", "ttl", "multicastTtl"] as const)
+        .map((option) => [option, Udp.bind(local, { [option]: value })] as const)
+    )
+  ]
 
-const named: Draft["run"] = Effect.gen(function*() {
+const named: Draft["run"] = Effect.gen(function* () {
   const transport = yield* Network
   const untouched = { ...transport, bindDatagram: () => () => {} }
   for (const [option, attempt] of wrong) {
-    const error = yield* failsWith(Effect.provideService(attempt, Network, untouched), `a wrong ${option}`, "InvalidOption")
+    const error = yield* failsWith(
+      Effect.provideService(attempt, Network, untouched),
+      `a wrong ${option}`,
+      "InvalidOption"
+    )
     yield* equal(error instanceof InvalidOption ? error.option : undefined, option, "the option that the error names")
   }
   const socket = yield* Udp.bind(local)
   for (const group of ["127.0.0.1", "ff02::1", "nonsense"]) {
     yield* failsWith(Effect.scoped(socket.joinMulticast(group)), `joining ${group}`, "InvalidOption")
   }
-  yield* failsWith(Effect.scoped(socket.joinMulticast("239.1.2.3", { interface: "no-such-0" })), "no such interface", "InvalidOption")
-  yield* failsWith(Effect.scoped(Udp.bind(local, { multicastInterface: "no-such-0" })), "no such interface", "InvalidOption")
+  yield* failsWith(
+    Effect.scoped(socket.joinMulticast("239.1.2.3", { interface: "no-such-0" })),
+    "no such interface",
+    "InvalidOption"
+  )
+  yield* failsWith(
+    Effect.scoped(Udp.bind(local, { multicastInterface: "no-such-0" })),
+    "no such interface",
+    "InvalidOption"
+  )
   yield* failsWith(socket.send("x", { port: 0 }), "sending to port 0", "InvalidOption")
   yield* failsWith(socket.send("x", "/tmp/x"), "sending to a path", "InvalidOption")
 })
 
-const settings: Draft["run"] = Effect.gen(function*() {
-  const options = { recvBufferSize: 262144, sendBufferSize: 262144, ttl: 3, multicastTtl: 2, multicastLoopback: true, broadcast: true }
+const settings: Draft["run"] = Effect.gen(function* () {
+  const options = {
+    recvBufferSize: 262144,
+    sendBufferSize: 262144,
+    ttl: 3,
+    multicastTtl: 2,
+    multicastLoopback: true,
+    broadcast: true
+  }
   const [a, b] = yield* two(options)
   yield* b.configure({ ttl: 64, broadcast: false, multicastTtl: 255 })
   yield* b.send("configured", a.address)
   yield* equal(text((yield* a.receive).bytes), "configured", "what came")
 })
 
-export const datagramPeers = group("datagram peers", [
-  { name: "a connected socket hears its peer alone", source: "turmoil udp wrong-peer filtering", run: connected },
-  { name: "a peer that refuses disturbs no other", source: "measured", run: oneRefuses },
-  { name: "a refusal is told, again and again, and ends nothing", source: "measured", needs: ["datagramErrors"], run: refused },
-  { name: "a group is left with its scope", source: "fs2 UdpSuite multicast", run: membership },
-  { name: "broadcast wants its option", source: "measured", run: broadcast },
-  { name: "reuseAddress shares a port", source: "measured", run: shared({ reuseAddress: true }) },
-  { name: "reusePort shares a port", source: "measured", needs: ["datagramReusePort"], run: shared({ reusePort: true }) },
-  { name: "options are taken", source: "tokio udp", run: settings },
-  { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named },
-  { name: "requests repeat themselves, take their own answers, drop late ones and leave the rest", source: "RFC 8085 3.1", run: requests },
-  { name: "a handler that goes wrong has failed with its datagram alone", source: "thousand_island", run: serving },
-  { name: "a server drains", source: "promise: bounded", run: draining }
-], "30 seconds", ["datagram"])
+export const datagramPeers = group(
+  "datagram peers",
+  [
+    { name: "a connected socket hears its peer alone", source: "turmoil udp wrong-peer filtering", run: connected },
+    { name: "a peer that refuses disturbs no other", source: "measured", run: oneRefuses },
+    {
+      name: "a refusal is told, again and again, and ends nothing",
+      source: "measured",
+      needs: ["datagramErrors"],
+      run: refused
+    },
+    { name: "a group is left with its scope", source: "fs2 UdpSuite multicast", run: membership },
+    { name: "broadcast wants its option", source: "measured", run: broadcast },
+    { name: "reuseAddress shares a port", source: "measured", run: shared({ reuseAddress: true }) },
+    {
+      name: "reusePort shares a port",
+      source: "measured",
+      needs: ["datagramReusePort"],
+      run: shared({ reusePort: true })
+    },
+    { name: "options are taken", source: "tokio udp", run: settings },
+    { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named },
+    {
+      name: "requests repeat themselves, take their own answers, drop late ones and leave the rest",
+      source: "RFC 8085 3.1",
+      run: requests
+    },
+    { name: "a handler that goes wrong has failed with its datagram alone", source: "thousand_island", run: serving },
+    { name: "a server drains", source: "promise: bounded", run: draining }
+  ],
+  "30 seconds",
+  ["datagram"]
+)

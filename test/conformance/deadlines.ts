@@ -14,7 +14,7 @@ import { check, equal, failsWith } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
 import { listen, pair, pause, serve, text, underTestClock, yieldAll } from "./support.ts"
 
-const staleDeadline: Draft["run"] = Effect.gen(function*() {
+const staleDeadline: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { readTimeout: "10 seconds" } })
   const given = yield* Effect.fork(client.read)
   yield* yieldAll
@@ -31,7 +31,7 @@ const staleDeadline: Draft["run"] = Effect.gen(function*() {
   )
 }).pipe(underTestClock)
 
-const orphanDeadline: Draft["run"] = Effect.gen(function*() {
+const orphanDeadline: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const listener = yield* Scope.extend(listen({ readTimeout: "10 seconds" }), scope)
   yield* Net.connect(listener.address)
@@ -43,7 +43,7 @@ const orphanDeadline: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Fiber.join(reading), "a read of a connection whose listener is closed", "ReadTimeout")
 }).pipe(underTestClock)
 
-const drainingDeadline: Draft["run"] = Effect.gen(function*() {
+const drainingDeadline: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const outcome = yield* Deferred.make<void, unknown>()
   const started = yield* Deferred.make<void>()
@@ -61,7 +61,7 @@ const drainingDeadline: Draft["run"] = Effect.gen(function*() {
   yield* Fiber.join(closing)
 }).pipe(underTestClock)
 
-const trickle: Draft["run"] = Effect.gen(function*() {
+const trickle: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { readTimeout: "10 seconds" } })
   const reading = yield* Effect.fork(client.readExactly(4))
   for (const letter of "slow") {
@@ -74,11 +74,11 @@ const trickle: Draft["run"] = Effect.gen(function*() {
 }).pipe(underTestClock)
 
 const arrived = (connection: Connection, bytes: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     while ((yield* connection.stats).bytesRead < bytes) yield* pause(1)
   })
 
-const said: Draft["run"] = Effect.gen(function*() {
+const said: Draft["run"] = Effect.gen(function* () {
   const { client } = yield* pair({ client: { readTimeout: "10 seconds" } })
   const reading = yield* Effect.fork(client.readExactly(4))
   yield* yieldAll

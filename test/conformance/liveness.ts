@@ -30,7 +30,7 @@ import {
   yieldAll
 } from "./support.ts"
 
-const lateReply: Draft["run"] = Effect.gen(function*() {
+const lateReply: Draft["run"] = Effect.gen(function* () {
   const reply = pattern(16 << 20)
   const { address } = yield* serve((connection) =>
     drain(connection).pipe(
@@ -44,7 +44,7 @@ const lateReply: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(yield* readAll(client), reply, "the late reply")
 })
 
-const interruptedReads: Draft["run"] = Effect.gen(function*() {
+const interruptedReads: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(300_000)
   const received: Array<Uint8Array> = []
@@ -65,7 +65,7 @@ const interruptedReads: Draft["run"] = Effect.gen(function*() {
 })
 
 /** Effect lets a fiber yield after so many steps, whatever it holds; every alignment with the steps of the loop is tried. */
-const interruptedBacklog: Draft["run"] = Effect.gen(function*() {
+const interruptedBacklog: Draft["run"] = Effect.gen(function* () {
   const { client } = yield* pair()
   const sent = pattern(3000)
   for (let steps = 0; steps < 12; steps++) {
@@ -75,7 +75,10 @@ const interruptedBacklog: Draft["run"] = Effect.gen(function*() {
       Option.map(chunk, (bytes) => received.push(bytes))
       return loop
     })
-    const shifted = Array.from({ length: steps }).reduce<typeof loop>((next) => Effect.flatMap(Effect.void, () => next), loop)
+    const shifted = Array.from({ length: steps }).reduce<typeof loop>(
+      (next) => Effect.flatMap(Effect.void, () => next),
+      loop
+    )
     const reading = yield* Effect.fork(shifted)
     yield* Effect.yieldNow()
     yield* Fiber.interrupt(reading)
@@ -88,7 +91,7 @@ const interruptedBacklog: Draft["run"] = Effect.gen(function*() {
 
 /** Pending and later writes of a connection that is ended from this side or that. */
 const writesSettle = (end: (client: Connection, server: Connection) => Effect.Effect<unknown, unknown>): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const ends = { closeTimeout: "50 millis", resettable: true } as const
     const { client, server } = yield* pair({ client: ends, server: ends })
     const pending = yield* Effect.forEach(
@@ -103,7 +106,7 @@ const writesSettle = (end: (client: Connection, server: Connection) => Effect.Ef
     yield* failsWith(client.writeAll(["late"]), "a late writeAll", ...gone)
   })
 
-const boundedMemory: Draft["run"] = Effect.gen(function*() {
+const boundedMemory: Draft["run"] = Effect.gen(function* () {
   const { memory = Effect.succeed(0) } = yield* Gauges
   const { client, server } = yield* pair()
   const chunk = new Uint8Array(65536)
@@ -125,7 +128,7 @@ const boundedMemory: Draft["run"] = Effect.gen(function*() {
   yield* equal(rest + 1, 4096 * 65536, "bytes once the reader went on")
 })
 
-const largeExactRead: Draft["run"] = Effect.gen(function*() {
+const largeExactRead: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({
     client: { readBuffer: 1, writeBuffer: 1 },
     server: { readBuffer: 1024, writeBuffer: 1 }
@@ -139,7 +142,7 @@ const largeExactRead: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(echoed, sent, "and the way back")
 })
 
-const unequalReaders: Draft["run"] = Effect.gen(function*() {
+const unequalReaders: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ server: { readBuffer: 4096 } })
   const large = yield* Effect.fork(server.readExactly(100_000))
   yield* yieldAll
@@ -150,7 +153,7 @@ const unequalReaders: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* Fiber.join(large)).length, 100_000, "bytes of the large read")
 })
 
-const interruptedAccepts: Draft["run"] = Effect.gen(function*() {
+const interruptedAccepts: Draft["run"] = Effect.gen(function* () {
   const listener = yield* listen()
   const client = Effect.scoped(Effect.flatMap(Net.connect(listener.address), readAll))
   const clients = yield* Effect.fork(Effect.replicateEffect(client, 40, { concurrency: 4 }))
@@ -169,7 +172,7 @@ const interruptedAccepts: Draft["run"] = Effect.gen(function*() {
   )
 })
 
-const manyAccepts: Draft["run"] = Effect.gen(function*() {
+const manyAccepts: Draft["run"] = Effect.gen(function* () {
   const listener = yield* listen()
   const accepting = yield* Effect.fork(Effect.replicateEffect(listener.accept, 10, { concurrency: "unbounded" }))
   yield* Effect.replicateEffect(Net.connect(listener.address), 10, { concurrency: 3 })
@@ -177,7 +180,7 @@ const manyAccepts: Draft["run"] = Effect.gen(function*() {
   yield* equal(new Set(accepted).size, 10, "different connections for ten accepts that waited at once")
 })
 
-const isolation: Draft["run"] = Effect.gen(function*() {
+const isolation: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* serve(echo, { drainTimeout: "50 millis", closeTimeout: "50 millis" })
   const broken = Effect.scoped(
     Effect.flatMap(Net.connect(address), (client) => Effect.zipRight(client.write("x"), Effect.fail("broken")))
@@ -187,7 +190,7 @@ const isolation: Draft["run"] = Effect.gen(function*() {
     (client) => Effect.forkScoped(Effect.forever(client.write(new Uint8Array(65536))))
   )
   const healthy = (n: number) =>
-    Effect.scoped(Effect.gen(function*() {
+    Effect.scoped(Effect.gen(function* () {
       const client = yield* Net.connect(address)
       for (let i = 0; i < 20; i++) {
         yield* client.write(pattern(1000, n * 100 + i))
@@ -201,7 +204,7 @@ const isolation: Draft["run"] = Effect.gen(function*() {
   ], { concurrency: "unbounded" })
 })
 
-const manySmall: Draft["run"] = Effect.gen(function*() {
+const manySmall: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(4 << 20)
   const [received] = yield* Effect.all([readAll(server), Effect.zipRight(writeIn(client, sent, 64), client.shutdown)], {
@@ -210,7 +213,7 @@ const manySmall: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(received, sent, "65,536 messages of 64 bytes")
 })
 
-const relayed: Draft["run"] = Effect.gen(function*() {
+const relayed: Draft["run"] = Effect.gen(function* () {
   const reply = pattern(5 << 20)
   const behind = yield* serve((connection) =>
     Effect.flatMap(readAll(connection), (request) => connection.writeAll([request, reply]))
@@ -232,7 +235,7 @@ const relayed: Draft["run"] = Effect.gen(function*() {
   yield* equal(backward, reply.length + 7, "bytes counted backward")
 })
 
-const relayFails: Draft["run"] = Effect.gen(function*() {
+const relayFails: Draft["run"] = Effect.gen(function* () {
   const one = yield* resettablePair
   const two = yield* pair()
   const relaying = yield* Effect.fork(Net.relay(one.server, two.client))

@@ -27,7 +27,7 @@ import {
 } from "./support.ts"
 
 const roundTrip = (a: Connection, b: Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* a.write("ping")
     yield* equal(text(yield* b.readExactly(4)), "ping", "there")
     yield* b.write("pong")
@@ -38,13 +38,13 @@ const marker = Uint8Array.of(0xff)
 
 /** Reads over whatever is under way, up to a marker that the other end sends; then a round trip. */
 const resync = (a: Connection, b: Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     yield* Effect.all([a.write(marker), b.readUntil(marker, { maxLength: Infinity })], { concurrency: 2 })
     yield* Effect.all([b.write(marker), a.readUntil(marker, { maxLength: Infinity })], { concurrency: 2 })
     yield* roundTrip(a, b)
   })
 
-const basicIO: Draft["run"] = Effect.gen(function*() {
+const basicIO: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(1 << 20)
   const [, received] = yield* Effect.all([
@@ -55,11 +55,11 @@ const basicIO: Draft["run"] = Effect.gen(function*() {
   yield* server.close
 })
 
-const pingPong: Draft["run"] = Effect.gen(function*() {
+const pingPong: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const number = (n: number) => new Uint8Array(BigUint64Array.of(BigInt(n)).buffer)
   const play = (connection: Connection, first: number) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let expected = first; expected <= 1000; expected += 2) {
         const bytes = yield* connection.readExactly(8)
         yield* equal(Number(new DataView(bytes.slice().buffer).getBigUint64(0, true)), expected, "the counter")
@@ -71,7 +71,7 @@ const pingPong: Draft["run"] = Effect.gen(function*() {
   yield* Effect.all([play(server, 0), play(client, 1)], { concurrency: 2 })
 })
 
-const racyRead: Draft["run"] = Effect.gen(function*() {
+const racyRead: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(4 << 20)
   const received: Array<Uint8Array> = []
@@ -91,7 +91,7 @@ const racyRead: Draft["run"] = Effect.gen(function*() {
 
 const recordSize = 16384
 
-const racyWrite: Draft["run"] = Effect.gen(function*() {
+const racyWrite: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const accepted = new Set<number>()
   const write = (writer: number, i: number) => {
@@ -125,7 +125,7 @@ const racyWrite: Draft["run"] = Effect.gen(function*() {
 
 const startOf = (bytes: Uint8Array) => `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`
 
-const readTimeout: Draft["run"] = Effect.gen(function*() {
+const readTimeout: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { readTimeout: "1 minute" } })
   const reading = yield* Effect.fork(client.read)
   yield* yieldAll
@@ -134,7 +134,7 @@ const readTimeout: Draft["run"] = Effect.gen(function*() {
   yield* roundTrip(client, server)
 }).pipe(underTestClock)
 
-const writeTimeout: Draft["run"] = Effect.gen(function*() {
+const writeTimeout: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { writeTimeout: "1 minute" } })
   const writing = yield* Effect.fork(client.write(new Uint8Array(unbuffered)))
   yield* untilStuck(client)
@@ -147,7 +147,7 @@ const writeTimeout: Draft["run"] = Effect.gen(function*() {
 /** Until the kernel takes no more of what this connection writes. */
 const untilStuck = (connection: Connection) => standstill(Effect.map(connection.stats, ({ unsent }) => unsent))
 
-const pastTimeout: Draft["run"] = Effect.gen(function*() {
+const pastTimeout: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* roundTrip(client, server)
   // A fork that is interrupted before it has run.
@@ -157,7 +157,7 @@ const pastTimeout: Draft["run"] = Effect.gen(function*() {
   yield* roundTrip(client, server)
 })
 
-const presentTimeout: Draft["run"] = Effect.gen(function*() {
+const presentTimeout: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const message = pattern(unbuffered)
   const reading = yield* Effect.fork(client.read)
@@ -172,7 +172,7 @@ const presentTimeout: Draft["run"] = Effect.gen(function*() {
   yield* equal(text(yield* server.readExactly(4)), "next", "the message after it")
 })
 
-const futureTimeout: Draft["run"] = Effect.gen(function*() {
+const futureTimeout: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { readTimeout: "1 minute", writeTimeout: "1 minute" } })
   const reading = yield* Effect.fork(client.read)
   const writing = yield* Effect.fork(Effect.forever(client.write(new Uint8Array(65536))))
@@ -183,7 +183,7 @@ const futureTimeout: Draft["run"] = Effect.gen(function*() {
   yield* resync(client, server)
 }).pipe(underTestClock)
 
-const closeTimeout: Draft["run"] = Effect.gen(function*() {
+const closeTimeout: Draft["run"] = Effect.gen(function* () {
   const { client } = yield* pair({ client: { closeTimeout: "50 millis" } })
   const reading = yield* Effect.fork(client.read)
   const writing = yield* Effect.fork(client.write(new Uint8Array(unbuffered)))
@@ -193,7 +193,7 @@ const closeTimeout: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Fiber.join(writing), "the write that waited", "ConnectionClosed")
 })
 
-const concurrentMethods: Draft["run"] = Effect.gen(function*() {
+const concurrentMethods: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const one = Effect.timeoutOption("1 millis")
   yield* Effect.replicateEffect(

@@ -18,7 +18,7 @@ const portOf = (address: SocketAddress.SocketAddress): number => SocketAddress.i
 
 /** Both ends of a connection to this host, at a free port. */
 const ends = (host: string, dialled = host, options: Net.ConnectOptions = {}) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ host, port: 0 })
     const client = yield* Net.connect({ host: dialled, port: portOf(listener.address) }, options)
     const server = yield* listener.accept
@@ -29,12 +29,11 @@ const ends = (host: string, dialled = host, options: Net.ConnectOptions = {}) =>
 const whereThereIsOne = <A, E, R>(self: Effect.Effect<A, E | BindError | ConnectError, R>) =>
   Effect.catchIf(
     self,
-    (error) =>
-      error instanceof AddressNotAvailable || (error instanceof Unknown && error.code === "EAFNOSUPPORT"),
+    (error) => error instanceof AddressNotAvailable || (error instanceof Unknown && error.code === "EAFNOSUPPORT"),
     () => Effect.void
   )
 
-const agree: Draft["run"] = Effect.gen(function*() {
+const agree: Draft["run"] = Effect.gen(function* () {
   const { client, listener, server } = yield* ends("127.0.0.1")
   yield* check(portOf(listener.address) > 0, "port 0 has not become a port")
   yield* equal(client.remoteAddress, listener.address, "where the client is connected to")
@@ -43,13 +42,13 @@ const agree: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* Net.listen("127.0.0.1:0")).address === listener.address, false, "two listeners on one free port")
 })
 
-const overIpv6: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
+const overIpv6: Draft["run"] = whereThereIsOne(Effect.gen(function* () {
   const { client, listener, server } = yield* ends("::1")
   yield* equal(String(listener.address), `[::1]:${portOf(listener.address)}`, "the address as text")
   yield* equal(server.remoteAddress, client.localAddress, "who the client is")
 }))
 
-const dualStack: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
+const dualStack: Draft["run"] = whereThereIsOne(Effect.gen(function* () {
   const { server } = yield* ends("::", "127.0.0.1")
   yield* equal(
     String(SocketAddress.unmap(server.remoteAddress)).split(":")[0],
@@ -58,7 +57,7 @@ const dualStack: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
   )
 }))
 
-const ipv6Only: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
+const ipv6Only: Draft["run"] = whereThereIsOne(Effect.gen(function* () {
   const six = yield* Net.listen({ host: "::", port: 0 }, { ipv6Only: true })
   const four = yield* Net.listen({ host: "0.0.0.0", port: portOf(six.address) })
   const client = yield* Net.connect({ host: "127.0.0.1", port: portOf(six.address) })
@@ -66,13 +65,13 @@ const ipv6Only: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
   yield* equal(server.remoteAddress, client.localAddress, "who the client of the IPv4 listener is")
 }))
 
-const byName: Draft["run"] = Effect.gen(function*() {
+const byName: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* ends("127.0.0.1", "localhost")
   yield* client.write("hello")
   yield* equal(text(yield* server.readExactly(5)), "hello", "what came over a connection by name")
 })
 
-const inUse: Draft["run"] = Effect.gen(function*() {
+const inUse: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const { address } = yield* Scope.extend(Net.listen({ host: "127.0.0.1", port: 0 }), scope)
   const error = yield* failsWith(Effect.scoped(Net.listen(address)), "listening twice", "AddressInUse")
@@ -81,7 +80,7 @@ const inUse: Draft["run"] = Effect.gen(function*() {
   yield* Net.listen(address)
 })
 
-const shared: Draft["run"] = Effect.gen(function*() {
+const shared: Draft["run"] = Effect.gen(function* () {
   const first = yield* Net.listen({ host: "127.0.0.1", port: 0 }, { reusePort: true })
   const second = yield* Net.listen(first.address, { reusePort: true })
   yield* equal(second.address, first.address, "the shared address")
@@ -90,7 +89,7 @@ const shared: Draft["run"] = Effect.gen(function*() {
   yield* equal(server.remoteAddress, client.localAddress, "who the client is")
 })
 
-const bound: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
+const bound: Draft["run"] = whereThereIsOne(Effect.gen(function* () {
   const port = portOf((yield* Effect.scoped(Net.listen("127.0.0.1:0"))).address)
   const { client, server } = yield* ends("127.0.0.1", "127.0.0.1", { localAddress: "127.0.0.2", localPort: port })
   yield* equal(String(client.localAddress), `127.0.0.2:${port}`, "the client's own address")
@@ -98,7 +97,7 @@ const bound: Draft["run"] = whereThereIsOne(Effect.gen(function*() {
 }))
 
 const settings = (options: Net.SocketOptions): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { client, server } = yield* pair({ client: options, server: options })
     yield* Effect.forEach([true, false], (enabled) =>
       Effect.zipRight(client.setNoDelay(enabled), server.setNoDelay(enabled)))
@@ -109,7 +108,7 @@ const settings = (options: Net.SocketOptions): Draft["run"] =>
     yield* drain(server)
   })
 
-const resets: Draft["run"] = Effect.gen(function*() {
+const resets: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* resettablePair
   yield* client.write("hello")
   yield* server.readExactly(5)
@@ -152,7 +151,7 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Attempt]> = [
   ])
 ]
 
-const refusedEarly: Draft["run"] = Effect.gen(function*() {
+const refusedEarly: Draft["run"] = Effect.gen(function* () {
   const transport = yield* Network
   let asked = 0
   const untouched = { ...transport, connect: () => (asked++, () => {}), listen: () => (asked++, () => {}) }
@@ -171,7 +170,7 @@ const refusedEarly: Draft["run"] = Effect.gen(function*() {
   }
 })
 
-const badCounts: Draft["run"] = Effect.gen(function*() {
+const badCounts: Draft["run"] = Effect.gen(function* () {
   const { client } = yield* pair()
   const wrongly = (use: Effect.Effect<unknown, unknown>) => Effect.flip(Effect.sandbox(use)).pipe(Effect.map(String))
   for (const n of [-1, 1.5, Number.NaN]) {

@@ -22,7 +22,7 @@ const record = (writer: number, i: number, size: number): Uint8Array => {
 
 /** Reads records to the end of stream: each must be whole, and those of one writer in order. Gives how many came. */
 const readRecords = (connection: Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const next = new Map<number, number>()
     let count = 0
     while (true) {
@@ -44,7 +44,7 @@ const sizeOf = (writer: number, i: number) => sizes[(writer * 7 + i) % sizes.len
 const writersMix = (
   write: (connection: Connection, message: Uint8Array) => Effect.Effect<void, unknown>
 ): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { client, server } = yield* pair()
     const writer = (n: number) =>
       Effect.forEach(Array.from({ length: 10 }, (_, i) => i), (i) => write(client, record(n, i, sizeOf(n, i))), {
@@ -69,7 +69,7 @@ const inChunks = (connection: Connection, message: Uint8Array) => {
   return connection.writeAll(chunks)
 }
 
-const oneTurn: Draft["run"] = Effect.gen(function*() {
+const oneTurn: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const lines = Array.from({ length: 5000 }, (_, i) => `line ${i}\n`)
   const [received] = yield* Effect.all([
@@ -79,14 +79,14 @@ const oneTurn: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(received, new TextEncoder().encode(lines.join("")), "lines written without waiting")
 })
 
-const shutdownAfterWrites: Draft["run"] = Effect.gen(function*() {
+const shutdownAfterWrites: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const small = pattern(500)
   const large = pattern(3 << 20, 2)
   yield* Effect.fork(Effect.zipRight(client.write(small), client.writeAll([large, "end"])))
   const [received] = yield* Effect.all([
     readAll(server),
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       while ((yield* client.stats).bytesWritten < small.length + large.length + 3) yield* Effect.yieldNow()
       yield* client.shutdown
     })
@@ -107,7 +107,7 @@ const oddSizes = (total: number): ReadonlyArray<number> => {
   return all
 }
 
-const exactSizes: Draft["run"] = Effect.gen(function*() {
+const exactSizes: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(2 << 20)
   const [received] = yield* Effect.all([
@@ -120,7 +120,7 @@ const exactSizes: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(concat(received), sent, "what was read by size")
 })
 
-const keptChunks: Draft["run"] = Effect.gen(function*() {
+const keptChunks: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(1 << 20)
   const spoil = (chunk: Uint8Array) => {
@@ -136,7 +136,7 @@ const keptChunks: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(concat(received), sent, "what was read before the chunks were overwritten")
 })
 
-const plainBytes: Draft["run"] = Effect.gen(function*() {
+const plainBytes: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.write("plain")
   const chunk = yield* server.read
@@ -147,7 +147,7 @@ const plainBytes: Draft["run"] = Effect.gen(function*() {
   yield* equal(exact.constructor.name, "Uint8Array", "class of an exact read")
 })
 
-const delimited: Draft["run"] = Effect.gen(function*() {
+const delimited: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const writing = Effect.forEach(
     "one\r\ntwo\r\r\n\r\nthree",
@@ -167,7 +167,7 @@ const delimited: Draft["run"] = Effect.gen(function*() {
   yield* equal(text(yield* readAll(server)), "three", "what was left")
 })
 
-const limits: Draft["run"] = Effect.gen(function*() {
+const limits: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.write("123456789\n")
   yield* failsWith(server.readUntil("\n", { maxLength: 9 }), "a line of 10 bytes with a limit of 9", "MessageTooLarge")
@@ -187,7 +187,7 @@ const limits: Draft["run"] = Effect.gen(function*() {
   yield* equal((yield* server.readExactly(0)).length, 0, "nothing, at the end of stream")
 })
 
-const pushedBack: Draft["run"] = Effect.gen(function*() {
+const pushedBack: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.write("world")
   yield* client.shutdown
@@ -200,7 +200,7 @@ const pushedBack: Draft["run"] = Effect.gen(function*() {
   yield* equal(text(yield* readAll(server)), "again", "bytes put back after the end of stream")
 })
 
-const views: Draft["run"] = Effect.gen(function*() {
+const views: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* serve((connection) =>
     Effect.zipRight(Stream.run(connection.stream, connection.sink), connection.shutdown)
   )
@@ -214,7 +214,7 @@ const views: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(received, sent, "the echo of a stream into a sink")
 })
 
-const emptyMessages: Draft["run"] = Effect.gen(function*() {
+const emptyMessages: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.write("")
   yield* client.writeAll([])
@@ -230,10 +230,10 @@ const emptyMessages: Draft["run"] = Effect.gen(function*() {
   )
 })
 
-const ownReplies: Draft["run"] = Effect.gen(function*() {
+const ownReplies: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* serve(echo)
   const client = (n: number) =>
-    Effect.scoped(Effect.gen(function*() {
+    Effect.scoped(Effect.gen(function* () {
       const connection = yield* Net.connect(address)
       const sent = pattern(20_000 + n, n + 1)
       const [received] = yield* Effect.all([
@@ -247,7 +247,7 @@ const ownReplies: Draft["run"] = Effect.gen(function*() {
   yield* Effect.forEach(Array.from({ length: 50 }, (_, n) => n), client, { concurrency: "unbounded" })
 })
 
-const bothWays: Draft["run"] = Effect.gen(function*() {
+const bothWays: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const [up, down] = [pattern(16 << 20, 1), pattern(16 << 20, 2)]
   const [gotDown, gotUp] = yield* Effect.all([

@@ -24,12 +24,12 @@ const inFlight = flood / 2
 
 const written = (connection: Connection) => Effect.map(connection.stats, ({ bytesWritten }) => bytesWritten)
 
-const slowHandler: Draft["run"] = Effect.gen(function*() {
+const slowHandler: Draft["run"] = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>()
   const busy = yield* Deferred.make<Connection>()
   const total = yield* Deferred.make<number>()
   const { address } = yield* serve((connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* connection.read
       yield* Deferred.succeed(busy, connection)
       yield* Deferred.await(gate)
@@ -48,7 +48,7 @@ const slowHandler: Draft["run"] = Effect.gen(function*() {
   yield* equal(yield* Deferred.await(total), flood, "bytes in the end")
 })
 
-const stoppedStream: Draft["run"] = Effect.gen(function*() {
+const stoppedStream: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sending = yield* Effect.fork(writeIn(client, new Uint8Array(flood), 65536))
   yield* Stream.runDrain(Stream.take(server.stream, 1))
@@ -58,11 +58,11 @@ const stoppedStream: Draft["run"] = Effect.gen(function*() {
   yield* client.close.pipe(Effect.zip(drain(server), { concurrent: true }))
 })
 
-const inOrder: Draft["run"] = Effect.gen(function*() {
+const inOrder: Draft["run"] = Effect.gen(function* () {
   const handled: Array<string> = []
   const done = yield* Deferred.make<void>()
   const { address } = yield* serve((connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       for (let i = 0; i < 5; i++) {
         const message = text(yield* connection.readExactly(2))
         yield* Effect.sleep(i === 0 ? "20 millis" : "1 millis")
@@ -78,11 +78,11 @@ const inOrder: Draft["run"] = Effect.gen(function*() {
   yield* equal(handled.join(" "), "m0 m1 m2 m3 m4", "messages as they were handled")
 })
 
-const lastMessage: Draft["run"] = Effect.gen(function*() {
+const lastMessage: Draft["run"] = Effect.gen(function* () {
   const gone = yield* Deferred.make<void>()
   const handled = yield* Deferred.make<string>()
   const { address } = yield* serve((connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const first = yield* connection.readExactly(5)
       yield* Deferred.await(gone)
       yield* Effect.sleep("20 millis")
@@ -97,7 +97,7 @@ const lastMessage: Draft["run"] = Effect.gen(function*() {
   yield* equal(yield* Deferred.await(handled), "first, and last", "what the handler saw before it ended by itself")
 })
 
-const writeAfterEnd: Draft["run"] = Effect.gen(function*() {
+const writeAfterEnd: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* server.close
   yield* equal(yield* drain(client), 0, "bytes from a peer that sent none")
@@ -107,7 +107,7 @@ const writeAfterEnd: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(client.read, "a read after close", "ConnectionClosed")
 })
 
-const writeBeforeRead: Draft["run"] = Effect.gen(function*() {
+const writeBeforeRead: Draft["run"] = Effect.gen(function* () {
   const listener = yield* listen()
   const client = yield* Net.connect(listener.address)
   // Nobody has accepted yet, and nobody reads at either end.
@@ -118,7 +118,7 @@ const writeBeforeRead: Draft["run"] = Effect.gen(function*() {
   yield* equal(text(yield* client.readExactly(9)), "early too", "at the client")
 })
 
-const replyAfterHalfClose: Draft["run"] = Effect.gen(function*() {
+const replyAfterHalfClose: Draft["run"] = Effect.gen(function* () {
   const reply = pattern(4 << 20)
   const { address } = yield* serve((connection) => Effect.zipRight(drain(connection), connection.write(reply)))
   const client = yield* Net.connect(address)
@@ -127,14 +127,14 @@ const replyAfterHalfClose: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(yield* readAll(client), reply, "the reply to a half-closed client")
 })
 
-const handlerReturns: Draft["run"] = Effect.gen(function*() {
+const handlerReturns: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(() => Effect.void)
   const client = yield* Net.connect(server.address)
   yield* equal(yield* drain(client), 0, "bytes from a handler that does nothing")
   yield* client.close
 })
 
-const unacceptedConnections: Draft["run"] = Effect.gen(function*() {
+const unacceptedConnections: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const listener = yield* Scope.extend(listen(), scope)
   const clients = yield* Effect.replicateEffect(Net.connect(listener.address), 3)
@@ -143,7 +143,7 @@ const unacceptedConnections: Draft["run"] = Effect.gen(function*() {
   yield* Effect.forEach(clients, (client) => Effect.either(drain(client)))
 })
 
-const waitingForHandler: Draft["run"] = Effect.gen(function*() {
+const waitingForHandler: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const started = yield* Deferred.make<void>()
   const server = yield* serve(() => Effect.zipRight(Deferred.succeed(started, undefined), Effect.never), {
@@ -156,14 +156,14 @@ const waitingForHandler: Draft["run"] = Effect.gen(function*() {
   yield* Effect.forEach(clients, (client) => Effect.either(drain(client)))
 })
 
-const namedRefusal: Draft["run"] = Effect.gen(function*() {
+const namedRefusal: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
   const error = yield* failsWith(Net.connect(address), "connecting to nobody", "ConnectionRefused", "PathNotFound")
   yield* check(error.message.includes(String(address)), `the message names no address: ${error.message}`)
   yield* check("cause" in error && error.cause !== undefined, "the runtime's own error is not in `cause`")
 })
 
-const abandonedWrite: Draft["run"] = Effect.gen(function*() {
+const abandonedWrite: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const message = pattern(unbuffered)
   const impatient = yield* Effect.exit(Effect.timeout(client.write(message), "50 millis"))
@@ -176,7 +176,7 @@ const abandonedWrite: Draft["run"] = Effect.gen(function*() {
   yield* equal(text(received.subarray(unbuffered)), "next", "the message after it")
 })
 
-const eachOnce: Draft["run"] = Effect.gen(function*() {
+const eachOnce: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const sent = pattern(8 << 20)
   let active = 0

@@ -22,7 +22,7 @@ const quiet = Effect.provide(Logger.remove(Logger.defaultLogger))
 
 /** The server answers a good client as it should. */
 const answers = (address: SocketAddress) =>
-  Effect.scoped(Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function* () {
     const client = yield* Net.connect(address)
     yield* client.write("good")
     yield* client.shutdown
@@ -31,7 +31,7 @@ const answers = (address: SocketAddress) =>
 
 /** Until no handler runs and no connection is left. */
 const idle = (server: Server.Running) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let round = 0; round < 300; round++) {
       const { active, closing, waiting } = yield* server.status
       if (active + closing + waiting === 0) return
@@ -43,7 +43,7 @@ const idle = (server: Server.Running) =>
 
 /** Twenty connections whose first byte makes the handler go wrong, then a good one. */
 const survives = (wrong: (connection: Connection) => Effect.Effect<unknown, unknown>): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const server = yield* serve((connection) =>
       Effect.flatMap(
         connection.readExactly(4),
@@ -51,7 +51,7 @@ const survives = (wrong: (connection: Connection) => Effect.Effect<unknown, unkn
           text(bytes) === "good" ? Effect.zipRight(connection.unread(bytes), echo(connection)) : wrong(connection)
       )
     )
-    const bad = Effect.scoped(Effect.gen(function*() {
+    const bad = Effect.scoped(Effect.gen(function* () {
       const client = yield* Net.connect(server.address)
       yield* client.write("evil")
       yield* drain(client)
@@ -66,7 +66,7 @@ const throws = () => {
   throw new Error("a handler that throws before it is an effect")
 }
 
-const neverReads: Draft["run"] = Effect.gen(function*() {
+const neverReads: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const server = yield* serve(() => Effect.never, { drainTimeout: "50 millis" }).pipe(Scope.extend(scope))
   const flood = Effect.flatMap(
@@ -82,7 +82,7 @@ const neverReads: Draft["run"] = Effect.gen(function*() {
   yield* Effect.forEach(clients, (client) => client.closed.pipe(Effect.zipLeft(client.close, { concurrent: true })))
 })
 
-const limited: Draft["run"] = Effect.gen(function*() {
+const limited: Draft["run"] = Effect.gen(function* () {
   let active = 0
   let most = 0
   const server = yield* serve((connection) =>
@@ -96,7 +96,7 @@ const limited: Draft["run"] = Effect.gen(function*() {
   yield* idle(server)
 })
 
-const goneWhileWaiting: Draft["run"] = Effect.gen(function*() {
+const goneWhileWaiting: Draft["run"] = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>()
   const server = yield* serve((connection) => Effect.zipRight(Deferred.await(gate), echo(connection)), {
     concurrency: 1
@@ -112,13 +112,13 @@ const goneWhileWaiting: Draft["run"] = Effect.gen(function*() {
   yield* idle(server)
 })
 
-const drains: Draft["run"] = Effect.gen(function*() {
+const drains: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const reply = pattern(2 << 20)
   const working = yield* Deferred.make<void>()
   const gate = yield* Deferred.make<void>()
   const server = yield* serve((connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* connection.readExactly(7)
       yield* Deferred.succeed(working, undefined)
       yield* Deferred.await(gate)
@@ -135,7 +135,7 @@ const drains: Draft["run"] = Effect.gen(function*() {
 })
 
 const refusedAfterAWhile = (address: SocketAddress) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let round = 0; round < 100; round++) {
       const attempt = yield* Effect.either(Effect.scoped(Net.connect(address)))
       if (Either.isLeft(attempt)) return
@@ -144,12 +144,12 @@ const refusedAfterAWhile = (address: SocketAddress) =>
     yield* fail("a server that drains still takes connections")
   })
 
-const cutsOff: Draft["run"] = Effect.gen(function*() {
+const cutsOff: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const started = yield* Deferred.make<void>()
   const released = yield* Deferred.make<void>()
   const server = yield* serve((connection) =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       yield* Effect.addFinalizer(() => Deferred.succeed(released, undefined))
       yield* connection.write("x")
       yield* Deferred.succeed(started, undefined)
@@ -164,13 +164,13 @@ const cutsOff: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Net.connect(server.address), "connecting after the drain", "ConnectionRefused", "PathNotFound")
 })
 
-const goodbye: Draft["run"] = Effect.gen(function*() {
+const goodbye: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve((connection) => Effect.addFinalizer(() => Effect.orDie(connection.write("goodbye"))))
   const client = yield* Net.connect(server.address)
   yield* equal(text(yield* readAll(client)), "goodbye", "what a finalizer of the handler wrote")
 })
 
-const asLayer: Draft["run"] = Effect.gen(function*() {
+const asLayer: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
   const scope = yield* Scope.make()
   yield* Layer.buildWithScope(Server.layer(Server.make({ listen: address, handler: echo })), scope)
@@ -179,7 +179,7 @@ const asLayer: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Net.connect(address), "connecting after the layer", "ConnectionRefused", "PathNotFound")
 })
 
-const asEffect: Draft["run"] = Effect.gen(function*() {
+const asEffect: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
   const running = yield* Effect.fork(Server.run(Server.make({ listen: address, handler: echo })))
   for (let round = 0; round < 100; round++) {
@@ -191,7 +191,7 @@ const asEffect: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Net.connect(address), "connecting after the run", "ConnectionRefused", "PathNotFound")
 })
 
-const figures: Draft["run"] = Effect.gen(function*() {
+const figures: Draft["run"] = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>()
   const server = yield* serve(() => Deferred.await(gate), { concurrency: 2 })
   yield* Effect.replicateEffect(Net.connect(server.address), 2)

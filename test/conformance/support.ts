@@ -70,7 +70,7 @@ export const pair = (options: {
   readonly client?: Net.ConnectOptions
   readonly server?: Net.ListenOptions
 } = {}): Effect.Effect<Pair, ConnectError | BindError | PropertyFailure, Network | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* listen(options.server)
     const [clientEnd, serverEnd] = yield* Effect.all([Scope.make(), Scope.make()])
     yield* Effect.addFinalizer(() =>
@@ -90,7 +90,9 @@ export const resettablePair = pair({ client: { resettable: true }, server: { res
 export const local = { host: "127.0.0.1", port: 0 }
 
 /** Two datagram sockets of the loopback. */
-export const two = (options?: Udp.UdpOptions): Effect.Effect<[UdpSocket, UdpSocket], BindError, Network | Scope.Scope> =>
+export const two = (
+  options?: Udp.UdpOptions
+): Effect.Effect<[UdpSocket, UdpSocket], BindError, Network | Scope.Scope> =>
   Effect.all([Udp.bind(local), Udp.bind(local, options)])
 
 /** The next datagrams, so many. */
@@ -170,7 +172,7 @@ export const eventually = (
   condition: () => boolean,
   message: string | (() => string)
 ): Effect.Effect<void, PropertyFailure> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     for (let round = 0; !condition(); round++) {
       if (round === 500) return yield* fail(typeof message === "string" ? message : message())
       yield* pause(10)
@@ -179,7 +181,7 @@ export const eventually = (
 
 /** The figure once it stands still: unchanged over a fifth of a second. */
 export const standstill = <E, R>(figure: Effect.Effect<number, E, R>): Effect.Effect<number, E, R> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     let last = yield* figure
     for (let same = 0; same < 10; same++) {
       yield* pause(20)

@@ -28,7 +28,7 @@ import {
   yieldAll
 } from "./support.ts"
 
-const racingCloses: Draft["run"] = Effect.gen(function*() {
+const racingCloses: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.write("last")
   let releases = 0
@@ -42,7 +42,7 @@ const racingCloses: Draft["run"] = Effect.gen(function*() {
   yield* equal(releases, 1, "releases")
 })
 
-const flushedFirst: Draft["run"] = Effect.gen(function*() {
+const flushedFirst: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { closeTimeout: "15 seconds" } })
   const message = pattern(unbuffered)
   const writing = yield* Effect.fork(client.write(message))
@@ -56,7 +56,7 @@ const flushedFirst: Draft["run"] = Effect.gen(function*() {
 
 /** The server never reads, or reads a little, of what comes; its reply must arrive whole all the same. */
 const replyToUnread = (readFirst: boolean): Draft["run"] =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const { client, server } = yield* pair()
     const reply = pattern(1 << 20)
     yield* client.write(new Uint8Array(100_000))
@@ -73,7 +73,7 @@ const replyToUnread = (readFirst: boolean): Draft["run"] =>
     yield* sameBytes(received, reply, "the reply to a request that was not read")
   })
 
-const floodedClose: Draft["run"] = Effect.gen(function*() {
+const floodedClose: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair({ client: { closeTimeout: "100 millis" } })
   const flooding = yield* Effect.fork(Effect.forever(server.write(new Uint8Array(65536))))
   yield* client.readExactly(1)
@@ -83,7 +83,7 @@ const floodedClose: Draft["run"] = Effect.gen(function*() {
   yield* failsWith(Fiber.join(flooding), "writes to a peer that has closed", "ConnectionReset", "BrokenPipe")
 })
 
-const writeAfterPeersEnd: Draft["run"] = Effect.gen(function*() {
+const writeAfterPeersEnd: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   yield* client.shutdown
   yield* drain(server)
@@ -94,7 +94,7 @@ const writeAfterPeersEnd: Draft["run"] = Effect.gen(function*() {
   yield* sameBytes(received, message, "what was written after the peer's end of stream")
 })
 
-const acceptsEnd: Draft["run"] = Effect.gen(function*() {
+const acceptsEnd: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const listener = yield* Scope.extend(listen(), scope)
   const accepting = yield* Effect.fork(Effect.scoped(listener.accept))
@@ -105,7 +105,7 @@ const acceptsEnd: Draft["run"] = Effect.gen(function*() {
   yield* Fiber.join(streaming)
 })
 
-const outlivesListener: Draft["run"] = Effect.gen(function*() {
+const outlivesListener: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const listener = yield* Scope.extend(listen(), scope)
   const client = yield* Net.connect(listener.address)
@@ -123,7 +123,7 @@ const outlivesListener: Draft["run"] = Effect.gen(function*() {
   yield* drain(client)
 })
 
-const streamedConnections: Draft["run"] = Effect.gen(function*() {
+const streamedConnections: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const listener = yield* Scope.extend(listen(), scope)
   const taken = yield* Deferred.make<void>()
@@ -134,9 +134,9 @@ const streamedConnections: Draft["run"] = Effect.gen(function*() {
   yield* equal(yield* drain(client), 0, "bytes")
 })
 
-const rebinds: Draft["run"] = Effect.gen(function*() {
+const rebinds: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
-  const round = Effect.scoped(Effect.gen(function*() {
+  const round = Effect.scoped(Effect.gen(function* () {
     const listener = yield* Net.listen(address)
     const client = yield* Net.connect(address)
     const server = yield* listener.accept
@@ -148,7 +148,7 @@ const rebinds: Draft["run"] = Effect.gen(function*() {
   yield* Effect.repeatN(round, 2)
 })
 
-const scopeFails: Draft["run"] = Effect.gen(function*() {
+const scopeFails: Draft["run"] = Effect.gen(function* () {
   const listener = yield* listen()
   const failing = Effect.scoped(Effect.zipRight(Net.connect(listener.address), Effect.fail("failed")))
   const [exit] = yield* Effect.all([
@@ -158,7 +158,7 @@ const scopeFails: Draft["run"] = Effect.gen(function*() {
   yield* equal(exit, Exit.fail("failed") as typeof exit, "the failure of the scope")
 })
 
-const scopeInterrupted: Draft["run"] = Effect.gen(function*() {
+const scopeInterrupted: Draft["run"] = Effect.gen(function* () {
   const listener = yield* listen()
   const connected = yield* Deferred.make<void>()
   const client = Effect.tap(Net.connect(listener.address), () => Deferred.succeed(connected, undefined))
@@ -170,7 +170,7 @@ const scopeInterrupted: Draft["run"] = Effect.gen(function*() {
   yield* equal(yield* drain(server), 0, "bytes")
 })
 
-const interruptedConnects: Draft["run"] = Effect.gen(function*() {
+const interruptedConnects: Draft["run"] = Effect.gen(function* () {
   const server = yield* serve(echo)
   for (let steps = 0; steps < 30; steps++) {
     const connecting = yield* Effect.fork(Effect.scoped(Effect.zipRight(Net.connect(server.address), Effect.never)))
@@ -190,7 +190,7 @@ const interruptedConnects: Draft["run"] = Effect.gen(function*() {
   yield* fail("connections of interrupted clients are still open at the server")
 })
 
-const interruptedListens: Draft["run"] = Effect.gen(function*() {
+const interruptedListens: Draft["run"] = Effect.gen(function* () {
   const { address } = yield* Effect.scoped(listen())
   for (let steps = 0; steps < 20; steps++) {
     const listening = yield* Effect.fork(Effect.scoped(Effect.zipRight(Net.listen(address), Effect.never)))
@@ -200,7 +200,7 @@ const interruptedListens: Draft["run"] = Effect.gen(function*() {
   yield* Net.listen(address)
 })
 
-const figuresStay: Draft["run"] = Effect.gen(function*() {
+const figuresStay: Draft["run"] = Effect.gen(function* () {
   const { client, server } = yield* pair()
   const dialledFrom = String(client.localAddress)
   yield* writeIn(client, new Uint8Array(1000), 100)

@@ -189,7 +189,10 @@ export const make = (transport: Transport): Witness => {
       ...(transport.bindDatagram === undefined ? {} : { bindDatagram: watchedBind(transport) })
     },
     verdict: Effect.zipRight(
-      eventually(() => open === 0, () => `${open} sockets or listeners were never released, or datagrams never answered for`),
+      eventually(
+        () => open === 0,
+        () => `${open} sockets or listeners were never released, or datagrams never answered for`
+      ),
       Effect.suspend(() => check(complaints.length === 0, `the transport broke the seam: ${complaints.join("; ")}`))
     )
   }

@@ -58,7 +58,7 @@ const uri = "memory:test"
 
 describe("the server", () => {
   onMemory("answers what is no call with the errors of the specification, and goes on", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const session = Framed.make(
         yield* Effect.flatMap(listen, Net.connect),
         JsonRpc.contentLength.pipe(Framing.text())
@@ -82,7 +82,7 @@ describe("the server", () => {
     }))
 
   onMemory("serves a session from initialize to exit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { call, notify } = yield* client
       const hover = (line: number, character: number) =>
         call("textDocument/hover", { textDocument: { uri }, position: { line, character } })
@@ -100,7 +100,7 @@ describe("the server", () => {
     }))
 
   onMemory("closes a connection whose header it cannot read", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const connection = yield* Effect.flatMap(listen, Net.connect)
       yield* connection.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
       expect(yield* Stream.runCount(connection.stream)).toBe(0)
@@ -113,7 +113,7 @@ describe("the client", () => {
   onMemory(
     "matches answers to calls by their id, and drops those that nobody waits for",
     () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const waiting: Array<JsonRpc.Call> = []
         const backwards = FramedServer.make({
           listen: { port: 0 },

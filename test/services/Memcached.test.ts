@@ -79,12 +79,12 @@ const onMemory = <A, E>(name: string, effect: () => Effect.Effect<A, E, Scope.Sc
 
 /** Sends lines and gives what came for all of them. */
 const session = (maxMemory = 10 * 1024 * 1024) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const handler = yield* MemcachedServer.makeHandler(maxMemory)
     const { address } = yield* Server.serve(Server.make({ listen: { port: 0 }, handler }))
     const connection = yield* Net.connect(address)
     const says = (...lines: ReadonlyArray<string>) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         yield* connection.write([...lines, "version", ""].join("\r\n"))
         return ascii(yield* connection.readUntil("VERSION 1.6.0\r\n")).split("\r\n").slice(0, -2)
       })
@@ -95,7 +95,7 @@ const badLine = "CLIENT_ERROR bad command line format"
 
 describe("the server", () => {
   onMemory("does as each command says", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { says } = yield* session()
       for (
         const [lines, expected] of [
@@ -141,7 +141,7 @@ describe("the server", () => {
     }))
 
   onMemory("lets values expire", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { says, sleep } = yield* session()
       yield* says("set a 0 10 1", "x", "set b 0 0 1", "x", "set c 0 -1 1", "x", "touch b 20")
       yield* sleep("9 seconds")
@@ -156,7 +156,7 @@ describe("the server", () => {
     }))
 
   onMemory("drops what was not used for longest when it is full", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { says } = yield* session(3500)
       const block = "x".repeat(1000)
       yield* says("set a 0 0 1000", block, "set b 0 0 1000", block, "set c 0 0 1000", block, "get a")
@@ -171,14 +171,14 @@ describe("the server", () => {
     }))
 
   onMemory("does nothing after quit", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection } = yield* session()
       yield* connection.write("set a 0 0 1\r\nx\r\nquit\r\nget a\r\n")
       expect(ascii(concat([...yield* Stream.runCollect(connection.stream)]))).toBe("STORED\r\n")
     }))
 
   onMemory("says why it closes when a line has no end", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { connection } = yield* session()
       for (const chunk of byteByByte(utf8("version\r\n"))) yield* connection.write(chunk)
       yield* connection.write("x".repeat(70_000))

@@ -141,7 +141,7 @@ const onMemory = <A, E>(name: string, effect: () => Effect.Effect<A, E, Scope.Sc
   it.scoped(name, () => Effect.provide(effect(), MemoryNetwork.layer))
 
 const serve = (maxMemory = 1024 * 1024) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const handler = yield* RespServer.makeHandler(maxMemory)
     const { address } = yield* Server.serve(Server.make({ listen: { port: 0 }, handler }))
     return address
@@ -151,7 +151,7 @@ const connect = Effect.flatMap(serve(), (address) => RespClient.connect(address)
 
 /** What a raw client gets for its bytes until the server closes. */
 const answer = (...chunks: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const connection = yield* Net.connect(yield* serve())
     for (const chunk of chunks) yield* connection.write(chunk)
     yield* connection.shutdown
@@ -160,7 +160,7 @@ const answer = (...chunks: ReadonlyArray<string>) =>
 
 describe("the server", () => {
   onMemory("does as each command says", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { command } = yield* connect
       const says = (line: string) =>
         Effect.map(Effect.either(command(...line.split(" "))), (result) => {
@@ -221,7 +221,7 @@ describe("the server", () => {
     }))
 
   onMemory("lets keys expire", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { command } = yield* connect
       yield* command("SET", "a", 1, "EX", 10)
       yield* command("SET", "b", 1)
@@ -244,7 +244,7 @@ describe("the server", () => {
     }))
 
   onMemory("holds no more than it may", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { command } = yield* RespClient.connect(yield* serve(10_000))
       const value = new Uint8Array(5000)
       yield* command("SET", "a", value)
@@ -255,7 +255,7 @@ describe("the server", () => {
     }))
 
   onMemory("answers a pipeline in order, with any bytes in keys and values", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { pipeline } = yield* connect
       const keys = Array.from({ length: 256 }, (_, i) => Uint8Array.of(i, 13, 10))
       yield* pipeline(keys.map((key) => ["SET", key, key]))
@@ -263,12 +263,12 @@ describe("the server", () => {
     }))
 
   onMemory("answers all that came before the end of a half-closed client", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* answer("PING\r\nSET a b", "\r\nGET a\r\n")).toBe("+PONG\r\n+OK\r\n$1\r\nb\r\n")
     }))
 
   onMemory("does nothing after QUIT", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const address = yield* serve()
       const connection = yield* Net.connect(address)
       yield* connection.write("SET a 1\r\nQUIT\r\nSET a 2\r\n")
@@ -278,7 +278,7 @@ describe("the server", () => {
     }))
 
   onMemory("says what is wrong with bytes that are no command, and closes", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       expect(yield* answer("PING\r\n*1\r\n$9223372036854775808\r\n")).toBe(
         "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"
       )
@@ -289,7 +289,7 @@ describe("the server", () => {
   onMemory(
     "the client fails with an error reply, and with the end of the server's replies",
     () =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const { command } = yield* connect
         expect(yield* Effect.flip(command("INCR"))).toBeInstanceOf(Resp.RespError)
         expect(yield* command("QUIT")).toEqual(Resp.OK)

@@ -28,31 +28,34 @@ const ask = (socket: UdpSocket, host: string) =>
 
 /** What comes in answer, and what comes to the group, while it is joined so. */
 const asMember = (socket: UdpSocket, group: string, options: Udp.MulticastOptions) =>
-  Effect.scoped(Effect.gen(function*() {
+  Effect.scoped(Effect.gen(function* () {
     yield* socket.joinMulticast(group, options)
     return [yield* ask(socket, group), yield* next(socket)]
   })).pipe(Effect.catchTag("Unsupported", ({ _tag, capability }) => Effect.succeed([_tag, capability])))
 
-const groups = Effect.forEach(families, ({ any, by, group, peer, stranger }) =>
-  Effect.forEach(by, (name) =>
-    Effect.scoped(Effect.gen(function*() {
-      const socket = yield* Udp.bind({ host: any, port: 0 }, { multicastInterface: name, multicastLoopback: false })
-      return {
-        member: yield* asMember(socket, group, { interface: name }),
-        afterwards: [yield* ask(socket, group), yield* next(socket)],
-        ofPeer: yield* asMember(socket, group, { interface: name, source: peer }),
-        ofStranger: yield* asMember(socket, group, { interface: name, source: stranger })
-      }
-    }))))
+const groups = Effect.forEach(
+  families,
+  ({ any, by, group, peer, stranger }) =>
+    Effect.forEach(by, (name) =>
+      Effect.scoped(Effect.gen(function* () {
+        const socket = yield* Udp.bind({ host: any, port: 0 }, { multicastInterface: name, multicastLoopback: false })
+        return {
+          member: yield* asMember(socket, group, { interface: name }),
+          afterwards: [yield* ask(socket, group), yield* next(socket)],
+          ofPeer: yield* asMember(socket, group, { interface: name, source: peer }),
+          ofStranger: yield* asMember(socket, group, { interface: name, source: stranger })
+        }
+      })))
+)
 
 /** A sender that can be answered by its link-local address, scope id and all. */
-const linkLocal = Effect.scoped(Effect.gen(function*() {
+const linkLocal = Effect.scoped(Effect.gen(function* () {
   const socket = yield* Udp.bind("[::]:0")
   return yield* ask(socket, "fe80::2%va")
 }))
 
 /** More than the kernel has room for: what it does not take at once waits. Gives how many arrived. */
-const slow = Effect.scoped(Effect.gen(function*() {
+const slow = Effect.scoped(Effect.gen(function* () {
   const socket = yield* Udp.bind("0.0.0.0:0")
   const to = { host: "10.77.0.2", port: 7777 }
   const message = new Uint8Array(1200)

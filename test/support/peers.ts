@@ -36,7 +36,7 @@ export const serve = <E>(
 
 /** A foreign client and this side of its connection. */
 export const accepted = (script: string, options?: Net.ListenOptions) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const listener = yield* Net.listen({ port: 0 }, options)
     const peer = yield* python(`sock = connect()\n${script}`, portOf(listener))
     return { peer, connection: yield* listener.accept }
@@ -44,7 +44,7 @@ export const accepted = (script: string, options?: Net.ListenOptions) =>
 
 /** A foreign server and a connection to it. */
 export const connected = (script: string, options?: Net.ConnectOptions) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const peer = yield* python(`
 server = socket.create_server(("127.0.0.1", 0))
 say(server.getsockname()[1])

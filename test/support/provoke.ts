@@ -28,7 +28,10 @@ const ways: Record<Attempt["open"], Way> = {
   listen: Net.listen,
   bind: (address) => Udp.bind(address),
   send: (address) =>
-    Effect.flatMap(Udp.bind({ host: address.startsWith("[") ? "::" : "0.0.0.0", port: 0 }), ({ send }) => send("x", address))
+    Effect.flatMap(
+      Udp.bind({ host: address.startsWith("[") ? "::" : "0.0.0.0", port: 0 }),
+      ({ send }) => send("x", address)
+    )
 }
 
 const tried = ({ address, open, options, untilFailure = false }: Attempt) => {

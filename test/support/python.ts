@@ -48,7 +48,7 @@ const commandOf = (
 
 /** Starts a program; `argument` is the port it connects to. */
 export const python = (script: string, argument = 0): Effect.Effect<Peer, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const child = yield* Effect.acquireRelease(
       Effect.sync(() => spawn("python3", commandOf(script, argument), { stdio: ["pipe", "pipe", "pipe"] })),
       (child) => Effect.sync(() => child.kill("SIGKILL"))

@@ -12,7 +12,7 @@ type CallError = RpcError | Framed.ReceiveError | Framed.SendError | NetError.Un
 
 /** A client that reads answers for as long as the Scope lives. */
 export const make = (connection: Connection.Connection) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const session = Framed.make(connection, client)
     const waiting = new Map<Answer["id"], Deferred.Deferred<unknown, CallError>>()
     const ended = yield* Deferred.make<never, CallError>()
@@ -33,7 +33,7 @@ export const make = (connection: Connection.Connection) =>
     return {
       /** The result of a method. */
       call: (method: string, params?: Call["params"]): Effect.Effect<unknown, CallError> =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const id = ++lastId
           const answer = yield* Deferred.make<unknown, CallError>()
           waiting.set(id, answer)

@@ -10,7 +10,7 @@ import { Store } from "./Store.ts"
 
 /** A handler with a store of at most so many bytes, which is swept while the Scope lives. */
 export const makeHandler = (maxMemory: number) =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const store = new Store(yield* Effect.clock, maxMemory)
     yield* Effect.forkScoped(Effect.repeat(Effect.sync(() => store.sweep()), Schedule.spaced("1 second")))
     return FramedServer.handler({
