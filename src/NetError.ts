@@ -3,86 +3,29 @@
  * Each carries the operation, the address it was about and the runtime's own error as `cause`, and reads well on a terminal.
  * Sizes are bytes; times are `Duration`s.
  */
-import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Predicate from "effect/Predicate"
 import type { ErrorKind } from "./ErrorKind.ts"
-import type { SocketAddress } from "./SocketAddress.ts"
+import { describe, leaf, type Operation, type SocketErrorProps, TypeId } from "./internal/socketError.ts"
 import type { Capability, Failure } from "./Transport.ts"
 
-/**
- * Marks every error of this SDK.
- *
- * @category symbols
- */
-export const TypeId: unique symbol = Symbol.for("effect-netkit/NetError")
-
-/** @category symbols */
-export type TypeId = typeof TypeId
-
-/**
- * What was being done when it failed.
- *
- * @category models
- */
-export type Operation =
-  | "connect"
-  | "listen"
-  | "bind"
-  | "accept"
-  | "read"
-  | "write"
-  | "shutdown"
-  | "reset"
-  | "decode"
-  | "encode"
-  | "send"
-  | "receive"
-  | "join"
-  | "configure"
-
-/** What every error of a socket says. `address` is the peer's, or the one listened on. */
-interface SocketErrorProps {
-  readonly operation: Operation
-  readonly address?: SocketAddress | undefined
-  readonly cause?: unknown
-}
-
-const verbs: Readonly<Record<Operation, string>> = {
-  connect: "connect to",
-  listen: "listen on",
-  bind: "bind",
-  accept: "accept on",
-  read: "read from",
-  write: "write to",
-  shutdown: "shut down",
-  reset: "reset",
-  decode: "decode from",
-  encode: "encode for",
-  send: "send to",
-  receive: "receive from",
-  join: "join",
-  configure: "configure"
-}
-
-const describe = (self: SocketErrorProps, what: string): string =>
-  self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
-
-/** An error that says no more than its operation, its address and its cause. */
-const leaf = <Tag extends string>(tag: Tag, what: string): new (props: SocketErrorProps) => Leaf<Tag> =>
-  class extends Data.TaggedError(tag)<SocketErrorProps> {
-    readonly [TypeId]: TypeId = TypeId
-    override get message(): string {
-      return describe(this, what)
-    }
-  }
-
-interface Leaf<Tag extends string> extends Cause.YieldableError, SocketErrorProps {
-  readonly _tag: Tag
-  readonly [TypeId]: TypeId
-  readonly cause?: unknown
-}
+export {
+  /**
+   * Marks every error of this SDK.
+   *
+   * @category symbols
+   */
+  TypeId
+} from "./internal/socketError.ts"
+export type {
+  /**
+   * What was being done when it failed.
+   *
+   * @category models
+   */
+  Operation
+} from "./internal/socketError.ts"
 
 /**
  * Nobody listens at the address (RST in answer to SYN). Bun 1.4 also reports unreachable hosts so (oven-sh/bun#37093).

@@ -1,0 +1,80 @@
+/**
+ * What all errors of sockets are made of: the operation, the address, the cause, and how these read as a sentence.
+ * The errors themselves are in `NetError.ts`.
+ */
+import type * as Cause from "effect/Cause"
+import * as Data from "effect/Data"
+import type { SocketAddress } from "../SocketAddress.ts"
+
+/**
+ * Marks every error of this SDK.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/NetError")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
+
+/**
+ * What was being done when it failed.
+ *
+ * @category models
+ */
+export type Operation =
+  | "connect"
+  | "listen"
+  | "bind"
+  | "accept"
+  | "read"
+  | "write"
+  | "shutdown"
+  | "reset"
+  | "decode"
+  | "encode"
+  | "send"
+  | "receive"
+  | "join"
+  | "configure"
+
+/** What every error of a socket says. `address` is the peer's, or the one listened on. */
+export interface SocketErrorProps {
+  readonly operation: Operation
+  readonly address?: SocketAddress | undefined
+  readonly cause?: unknown
+}
+
+const verbs: Readonly<Record<Operation, string>> = {
+  connect: "connect to",
+  listen: "listen on",
+  bind: "bind",
+  accept: "accept on",
+  read: "read from",
+  write: "write to",
+  shutdown: "shut down",
+  reset: "reset",
+  decode: "decode from",
+  encode: "encode for",
+  send: "send to",
+  receive: "receive from",
+  join: "join",
+  configure: "configure"
+}
+
+export const describe = (self: SocketErrorProps, what: string): string =>
+  self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
+
+/** An error that says no more than its operation, its address and its cause. */
+export const leaf = <Tag extends string>(tag: Tag, what: string): new (props: SocketErrorProps) => Leaf<Tag> =>
+  class extends Data.TaggedError(tag)<SocketErrorProps> {
+    readonly [TypeId]: TypeId = TypeId
+    override get message(): string {
+      return describe(this, what)
+    }
+  }
+
+export interface Leaf<Tag extends string> extends Cause.YieldableError, SocketErrorProps {
+  readonly _tag: Tag
+  readonly [TypeId]: TypeId
+  readonly cause?: unknown
+}
