@@ -53,6 +53,8 @@ class Measure {
   private left = 1
   /** Up to here there is no end of its line. */
   private seen = 0
+  /** Where the words of a command begin and end. */
+  private bounds: Array<number> = []
   private readonly ofCommands: boolean
 
   constructor(ofCommands: boolean) {
@@ -68,12 +70,23 @@ class Measure {
       }
       const next = this.next(bytes, line)
       if (next > bytes.length) return { need: next }
+      if (bytes[next - 2] !== cr || bytes[next - 1] !== lf) throw new Error("bulk string without its end")
+      if (this.ofCommands && this.at > 0) this.bounds.push(line + 2, next - 2)
       this.at = next
     }
     const end = this.at
     this.at = this.seen = 0
     this.left = 1
     return end
+  }
+
+  /** The command whose end has been found. */
+  command(bytes: Uint8Array): Command {
+    const { bounds } = this
+    const words: Array<Uint8Array> = []
+    for (let i = 0; i < bounds.length; i += 2) words.push(bytes.subarray(bounds[i], bounds[i + 1]))
+    this.bounds = []
+    return words
   }
 
   /** Where the part ends whose line is there. */
@@ -122,19 +135,13 @@ const number = (bytes: Uint8Array, at: number, end: number, what: string, most: 
   throw new Error(`invalid ${what}`)
 }
 
-/** Reads what is known to be whole. */
+/** Reads a reply that is known to be whole. */
 class Reader {
   private at = 0
   private readonly bytes: Uint8Array
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
-  }
-
-  command(): Command {
-    const words: Array<Uint8Array> = []
-    for (let left = this.number(); left > 0; left--) words.push(this.bulk()!)
-    return words
   }
 
   reply(depth: number): Reply {
@@ -166,7 +173,6 @@ class Reader {
     if (length < 0) return null
     const end = this.at + length
     const value = this.bytes.subarray(this.at, end)
-    if (this.bytes[end] !== cr || this.bytes[end + 1] !== lf) throw new Error("bulk string without its end")
     this.at = end + 2
     return value
   }
@@ -247,7 +253,7 @@ export const server = Framing.make<Command, Reply>(() => {
     parse: (bytes, scanned) => {
       if (bytes[0] !== star) return parseInline(bytes, scanned)
       const next = measure.end(bytes)
-      return typeof next === "number" ? { value: new Reader(bytes).command(), next } : next
+      return typeof next === "number" ? { value: measure.command(bytes), next } : next
     },
     encode: (reply) => write(reply, [])
   }
