@@ -1,7 +1,7 @@
 /**
  * RESP 2, the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/), as two codecs:
  * `server` takes commands and gives replies, `client` the other way round. Bulk strings are bytes and may hold
- * anything. A frame has at most 8 MiB, a command at most 1,048,576 arguments, a reply at most 32 levels.
+ * anything. A command has at most 8 MiB and 1,048,576 words, a reply at most 512 MiB and 32 levels.
  */
 import { Framing } from "effect-netkit"
 
@@ -38,7 +38,8 @@ const [plus, minus, colon, dollar, star] = [0x2b, 0x2d, 0x3a, 0x24, 0x2a]
 const [cr, lf, space, zero] = [0x0d, 0x0a, 0x20, 0x30]
 
 const maxLine = 64 * 1024
-const maxBulk = 512 * 1024 * 1024
+const maxCommand = 8 * 1024 * 1024
+const maxReply = 512 * 1024 * 1024
 const maxCount = 1024 * 1024
 const maxDepth = 32
 
@@ -69,6 +70,7 @@ class Measure {
         return undefined
       }
       const next = this.next(bytes, line)
+      if (this.ofCommands && next > maxCommand) throw new Error("too big a command")
       if (next > bytes.length) return { need: next }
       if (bytes[next - 2] !== cr || bytes[next - 1] !== lf) throw new Error("bulk string without its end")
       if (this.ofCommands && this.at > 0) this.bounds.push(line + 2, next - 2)
@@ -97,7 +99,7 @@ class Measure {
       const count = number(bytes, this.at, line, "multibulk length", maxCount)
       this.left += Math.max(count, 0)
     } else if (kind === dollar) {
-      const length = number(bytes, this.at, line, "bulk length", maxBulk)
+      const length = number(bytes, this.at, line, "bulk length", maxReply)
       if (length >= 0) return line + 2 + length + 2
       if (this.ofCommands || length < -1) throw new Error("invalid bulk length")
     } else if (kind !== plus && kind !== minus && kind !== colon) {
@@ -179,7 +181,7 @@ class Reader {
 
   private number(): number {
     const end = lineEnd(this.bytes, this.at, 0)
-    const value = number(this.bytes, this.at, end, "length", maxBulk)
+    const value = number(this.bytes, this.at, end, "length", maxReply)
     this.at = end + 2
     return value
   }
@@ -250,6 +252,7 @@ const oneLine = (text: string): string => text.replace(/[\r\n]/g, " ")
 export const server = Framing.make<Command, Reply>(() => {
   const measure = new Measure(true)
   return {
+    maxFrameLength: maxReply,
     parse: (bytes, scanned) => {
       if (bytes[0] !== star) return parseInline(bytes, scanned)
       const next = measure.end(bytes)
@@ -263,6 +266,7 @@ export const server = Framing.make<Command, Reply>(() => {
 export const client = Framing.make<Reply, Words>(() => {
   const measure = new Measure(false)
   return {
+    maxFrameLength: maxReply,
     parse: (bytes) => {
       const next = measure.end(bytes)
       return typeof next === "number" ? { value: new Reader(bytes).reply(0), next } : next
