@@ -83,7 +83,7 @@ describe("the codecs", () => {
 
   it("refuse a command that is too large before it has come", () => {
     const { error } = decode(Resp.server, [utf8("*1\r\n$9000000\r\n")], false)
-    expect(error).toMatchObject({ _tag: "FrameTooLarge", limit: 8 * 1024 * 1024 })
+    expect(error).toMatchObject({ _tag: "FrameMalformed", reason: "too big a command" })
   })
 
   it.each([
@@ -254,6 +254,14 @@ describe("the server", () => {
       yield* command("SET", "b", value)
     }))
 
+  onMemory("replies with more than a command may have", () =>
+    Effect.gen(function*() {
+      const { command } = yield* RespClient.connect(yield* serve(10 * 1024 * 1024))
+      yield* command("SET", "a", new Uint8Array(5 * 1024 * 1024))
+      const replies = yield* command("MGET", "a", "a", "a")
+      expect((replies as ReadonlyArray<Uint8Array>).map((value) => value.length)).toEqual(Array(3).fill(5 * 1024 * 1024))
+    }))
+
   onMemory("answers a pipeline in order, with any bytes in keys and values", () =>
     Effect.gen(function* () {
       const { pipeline } = yield* connect
@@ -282,7 +290,8 @@ describe("the server", () => {
       expect(yield* answer("PING\r\n*1\r\n$9223372036854775808\r\n")).toBe(
         "+PONG\r\n-ERR Protocol error: invalid bulk length\r\n"
       )
-      expect(yield* answer("*1\r\n$9000000\r\n")).toBe("-ERR Protocol error: too big a request\r\n")
+      expect(yield* answer("*1\r\n$9000000\r\n")).toBe("-ERR Protocol error: too big a command\r\n")
+      expect(yield* answer("*1\r\n$9\r\nPI")).toBe("-ERR Protocol error: incomplete command\r\n")
       expect(yield* answer("x".repeat(100_000))).toBe("-ERR Protocol error: too big inline request\r\n")
     }))
 

@@ -137,16 +137,17 @@ define("GET", 2, 2, (store, [, key]) => store.get(text(key!)) ?? null)
 define("MGET", 2, Infinity, (store, [, ...keys]) => keys.map((key) => store.get(text(key)) ?? null))
 define("STRLEN", 2, 2, (store, [, key]) => (store.get(text(key!)) ?? none).length)
 
-define("SET", 3, Infinity, (store, [, name, value, ...options]) => {
-  const key = text(name!)
-  if (options.length === 0) {
-    store.set(key, value!, Infinity)
+define("SET", 3, Infinity, (store, command) => {
+  const key = text(command[1]!)
+  const value = command[2]!
+  if (command.length === 3) {
+    store.set(key, value, Infinity)
     return OK
   }
-  const { condition, expiresAt, returnsOld } = setOptions(store, options)
+  const { condition, expiresAt, returnsOld } = setOptions(store, command.slice(3))
   const old = store.get(key)
   const sets = condition === undefined || (condition === "XX") === (old !== undefined)
-  if (sets) store.set(key, value!, expiresAt === "keep" ? store.expiresAt(key) ?? Infinity : expiresAt)
+  if (sets) store.set(key, value, expiresAt === "keep" ? store.expiresAt(key) ?? Infinity : expiresAt)
   return returnsOld ? old ?? null : sets ? OK : null
 })
 

@@ -1,7 +1,7 @@
 /**
  * RESP 2, the protocol of Redis (https://redis.io/docs/latest/develop/reference/protocol-spec/), as two codecs:
  * `server` takes commands and gives replies, `client` the other way round. Bulk strings are bytes and may hold
- * anything. A frame has at most 8 MiB, a command at most 1,048,576 arguments, a reply at most 32 levels.
+ * anything. A command has at most 8 MiB and 1,048,576 words, a reply at most 512 MiB and 32 levels.
  */
 import { Framing } from "effect-netkit"
 
@@ -38,7 +38,8 @@ const [plus, minus, colon, dollar, star] = [0x2b, 0x2d, 0x3a, 0x24, 0x2a]
 const [cr, lf, space, zero] = [0x0d, 0x0a, 0x20, 0x30]
 
 const maxLine = 64 * 1024
-const maxBulk = 512 * 1024 * 1024
+const maxCommand = 8 * 1024 * 1024
+const maxReply = 512 * 1024 * 1024
 const maxCount = 1024 * 1024
 const maxDepth = 32
 
@@ -53,6 +54,8 @@ class Measure {
   private left = 1
   /** Up to here there is no end of its line. */
   private seen = 0
+  /** Where the words of a command begin and end. */
+  private bounds: Array<number> = []
   private readonly ofCommands: boolean
 
   constructor(ofCommands: boolean) {
@@ -67,13 +70,25 @@ class Measure {
         return undefined
       }
       const next = this.next(bytes, line)
+      if (this.ofCommands && next > maxCommand) throw new Error("too big a command")
       if (next > bytes.length) return { need: next }
+      if (bytes[next - 2] !== cr || bytes[next - 1] !== lf) throw new Error("bulk string without its end")
+      if (this.ofCommands && this.at > 0) this.bounds.push(line + 2, next - 2)
       this.at = next
     }
     const end = this.at
     this.at = this.seen = 0
     this.left = 1
     return end
+  }
+
+  /** The command whose end has been found. */
+  command(bytes: Uint8Array): Command {
+    const { bounds } = this
+    const words: Array<Uint8Array> = []
+    for (let i = 0; i < bounds.length; i += 2) words.push(bytes.subarray(bounds[i], bounds[i + 1]))
+    this.bounds = []
+    return words
   }
 
   /** Where the part ends whose line is there. */
@@ -84,7 +99,7 @@ class Measure {
       const count = number(bytes, this.at, line, "multibulk length", maxCount)
       this.left += Math.max(count, 0)
     } else if (kind === dollar) {
-      const length = number(bytes, this.at, line, "bulk length", maxBulk)
+      const length = number(bytes, this.at, line, "bulk length", maxReply)
       if (length >= 0) return line + 2 + length + 2
       if (this.ofCommands || length < -1) throw new Error("invalid bulk length")
     } else if (kind !== plus && kind !== minus && kind !== colon) {
@@ -122,19 +137,13 @@ const number = (bytes: Uint8Array, at: number, end: number, what: string, most: 
   throw new Error(`invalid ${what}`)
 }
 
-/** Reads what is known to be whole. */
+/** Reads a reply that is known to be whole. */
 class Reader {
   private at = 0
   private readonly bytes: Uint8Array
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
-  }
-
-  command(): Command {
-    const words: Array<Uint8Array> = []
-    for (let left = this.number(); left > 0; left--) words.push(this.bulk()!)
-    return words
   }
 
   reply(depth: number): Reply {
@@ -166,14 +175,13 @@ class Reader {
     if (length < 0) return null
     const end = this.at + length
     const value = this.bytes.subarray(this.at, end)
-    if (this.bytes[end] !== cr || this.bytes[end + 1] !== lf) throw new Error("bulk string without its end")
     this.at = end + 2
     return value
   }
 
   private number(): number {
     const end = lineEnd(this.bytes, this.at, 0)
-    const value = number(this.bytes, this.at, end, "length", maxBulk)
+    const value = number(this.bytes, this.at, end, "length", maxReply)
     this.at = end + 2
     return value
   }
@@ -244,10 +252,11 @@ const oneLine = (text: string): string => text.replace(/[\r\n]/g, " ")
 export const server = Framing.make<Command, Reply>(() => {
   const measure = new Measure(true)
   return {
+    maxFrameLength: maxReply,
     parse: (bytes, scanned) => {
       if (bytes[0] !== star) return parseInline(bytes, scanned)
       const next = measure.end(bytes)
-      return typeof next === "number" ? { value: new Reader(bytes).command(), next } : next
+      return typeof next === "number" ? { value: measure.command(bytes), next } : next
     },
     encode: (reply) => write(reply, [])
   }
@@ -257,6 +266,7 @@ export const server = Framing.make<Command, Reply>(() => {
 export const client = Framing.make<Reply, Words>(() => {
   const measure = new Measure(false)
   return {
+    maxFrameLength: maxReply,
     parse: (bytes) => {
       const next = measure.end(bytes)
       return typeof next === "number" ? { value: new Reader(bytes).reply(0), next } : next

@@ -30,4 +30,4 @@ const session = (store: Store) => (client: Session) => (command: Resp.Command) =
 }
 
 const reason = (error: NetError.FrameError): string =>
-  error._tag === "FrameMalformed" ? error.reason : "too big a request"
+  error._tag === "FrameMalformed" ? error.reason : "incomplete command"

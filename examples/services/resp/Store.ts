@@ -58,19 +58,17 @@ export class Store {
       throw new RespError("OOM command not allowed when used memory > 'maxmemory'.")
     }
     this.used += growth
-    if (old === undefined) this.#entries.set(key, { value: value.slice(), expiresAt: Infinity })
-    else old.value = value.slice()
-    this.expire(key, expiresAt)
+    const entry = old ?? { value, expiresAt: Infinity }
+    entry.value = value.slice()
+    if (old === undefined) this.#entries.set(key, entry)
+    this.#setExpiry(key, entry, expiresAt)
   }
 
   /** Whether there was such a key. */
   expire(key: string, expiresAt: number): boolean {
     const entry = this.#live(key)
-    if (entry === undefined) return false
-    if (entry.expiresAt !== Infinity) this.#expiring.delete(key)
-    if (expiresAt !== Infinity) this.#expiring.add(key)
-    entry.expiresAt = expiresAt
-    return true
+    if (entry !== undefined) this.#setExpiry(key, entry, expiresAt)
+    return entry !== undefined
   }
 
   delete(key: string): boolean {
@@ -88,6 +86,13 @@ export class Store {
   /** Drops all that has expired. */
   sweep(): void {
     for (const key of this.#expiring) this.#live(key)
+  }
+
+  #setExpiry(key: string, entry: Entry, expiresAt: number): void {
+    if (entry.expiresAt === expiresAt) return
+    if (expiresAt === Infinity) this.#expiring.delete(key)
+    else this.#expiring.add(key)
+    entry.expiresAt = expiresAt
   }
 
   #live(key: string): Entry | undefined {
