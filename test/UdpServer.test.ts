@@ -43,7 +43,8 @@ describe("UdpServer", () => {
         listen,
         concurrency: 2,
         capacity: 3,
-        handler: (datagram) => Effect.zipRight(Deferred.await(goOn), Effect.sync(() => void handled.push(text(datagram))))
+        handler: (datagram) =>
+          Effect.zipRight(Deferred.await(goOn), Effect.sync(() => void handled.push(text(datagram))))
       }).serve
       const client = yield* Udp.connect(server.address)
       yield* client.sendMany(["1", "2", "3", "4", "5", "6", "7"])
@@ -98,7 +99,8 @@ describe("UdpServer", () => {
           listen,
           concurrency: 1,
           drainTimeout: "3 seconds",
-          handler: () => Effect.onExit(Effect.never, (exit) => Effect.sync(() => void ended.push(Exit.isInterrupted(exit))))
+          handler: () =>
+            Effect.onExit(Effect.never, (exit) => Effect.sync(() => void ended.push(Exit.isInterrupted(exit))))
         }).serve,
         scope
       )

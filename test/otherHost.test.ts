@@ -1,7 +1,7 @@
 /**
- * Datagrams over a link to another host, which the loopback cannot stand in for: multicast of both families by interface and source,
- * link-local senders, and a link that is slower than the sender. Two network namespaces, with a Python peer in the other one;
- * where they cannot be had this is skipped, with the reason printed.
+ * Datagrams over a link to another host, which the loopback cannot stand in for: multicast of both families by
+ * interface and source, link-local senders, and a link that is slower than the sender. Two network namespaces, with a
+ * Python peer in the other one; where they cannot be had this is skipped, with the reason printed.
  */
 import { execFile, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"
@@ -14,7 +14,9 @@ const file = (name: string) => fileURLToPath(new URL(`support/otherHost.${name}`
 const onTwoHosts = (...command: ReadonlyArray<string>) => ["-rn", "sh", file("sh"), file("py"), ...command]
 
 const tried = spawnSync("unshare", onTwoHosts("true"), { encoding: "utf8", timeout: 20_000 })
-const skip = tried.status === 0 ? undefined : `unshare -rn, ip with veth, and python3 are needed: ${tried.stderr ?? tried.error}`
+const skip = tried.status === 0
+  ? undefined
+  : `unshare -rn, ip with veth, and python3 are needed: ${tried.stderr ?? tried.error}`
 if (skip !== undefined) console.warn(`skipped: another host: ${skip}`)
 
 // Deno does not tell the scope id of a sender.
@@ -45,7 +47,9 @@ describe.skipIf(skip !== undefined)("another host", () => {
   })
 
   it("IPv6 groups, by name, address and link-local address of the interface, and by source", () => {
-    const each = runtime === "deno" ? { ...heard("fe80::2"), ofPeer: refused, ofStranger: refused } : bySource("fe80::2%va")
+    const each = runtime === "deno"
+      ? { ...heard("fe80::2"), ofPeer: refused, ofStranger: refused }
+      : bySource("fe80::2%va")
     expect(report.groups[1]).toEqual([each, each, each])
   })
 

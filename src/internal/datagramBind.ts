@@ -35,13 +35,20 @@ const bindKinds: ReadonlySet<ErrorKind> = new Set([
 ])
 const connectKinds: ReadonlySet<ErrorKind> = new Set([...bindKinds, "HostUnreachable", "NetworkUnreachable"])
 
-export const bind = (input: SocketAddress.AddressInput, options: DatagramOptions.UdpOptions): Opened<NetError.BindError> =>
+export const bind = (
+  input: SocketAddress.AddressInput,
+  options: DatagramOptions.UdpOptions
+): Opened<NetError.BindError> =>
   Effect.gen(function*() {
     const transport = yield* Network
     const address = yield* inet(input)
     const resolved = yield* Options.checked(() => DatagramOptions.resolve(options, transport, "bind"))
     const endpoint = yield* resolve(transport, address, "bind")
-    return yield* open<NetError.BindError>({ ...resolved, endpoint, remote: undefined }, { operation: "bind", address }, bindKinds)
+    return yield* open<NetError.BindError>(
+      { ...resolved, endpoint, remote: undefined },
+      { operation: "bind", address },
+      bindKinds
+    )
   })
 
 export const connect = (input: SocketAddress.AddressInput, options: UdpConnectOptions): Opened<NetError.ConnectError> =>
@@ -52,14 +59,21 @@ export const connect = (input: SocketAddress.AddressInput, options: UdpConnectOp
     const remote = reachable(yield* resolve(transport, address, "connect"))
     const { localAddress = remote.host.includes(":") ? "::" : "0.0.0.0", localPort = 0 } = resolved
     const endpoint = { host: localAddress, port: localPort }
-    return yield* open<NetError.ConnectError>({ ...resolved, endpoint, remote }, { operation: "connect", address }, connectKinds)
+    return yield* open<NetError.ConnectError>(
+      { ...resolved, endpoint, remote },
+      { operation: "connect", address },
+      connectKinds
+    )
   })
 
 const inet = (input: SocketAddress.AddressInput): Effect.Effect<SocketAddress.InetAddress, NetError.InvalidOption> =>
-  Effect.flatMap(SocketAddress.fromInput(input), (address) =>
-    SocketAddress.isInetAddress(address)
-      ? Effect.succeed(address)
-      : Effect.fail(new NetError.InvalidOption({ option: "address", value: address, expected: "an address with a port" })))
+  Effect.flatMap(
+    SocketAddress.fromInput(input),
+    (address) =>
+      SocketAddress.isInetAddress(address) ? Effect.succeed(address) : Effect.fail(
+        new NetError.InvalidOption({ option: "address", value: address, expected: "an address with a port" })
+      )
+  )
 
 const resolveConnect = (address: SocketAddress.InetAddress, options: UdpConnectOptions, transport: Transport) => {
   if (address.port === 0) throw new NetError.InvalidOption({ option: "port", value: 0, expected: "a port to send to" })
@@ -83,7 +97,7 @@ const open = <E extends NetError.NetError>(
       const cancel = transport.bindDatagram!(request, {
         onOpen(handle) {
           socket = new DatagramSocketImpl(handle, environment)
-          const configured = socket.unsafeConfigure(settings, about.operation)
+          const configured = socket.control.apply(settings, about.operation)
           if (Exit.isFailure(configured)) socket.unsafeClose()
           resume(Exit.as(configured, socket) as Exit.Exit<DatagramSocketImpl, E>)
           return socket

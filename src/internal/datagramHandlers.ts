@@ -1,6 +1,6 @@
 /**
- * The handlers of a server of datagrams: started within the receive callback, one fiber a datagram where there is anything to wait for.
- * Counts what runs until its answer is sent, leaves what is over the limit in the socket's queue,
+ * The handlers of a server of datagrams: started within the receive callback, one fiber a datagram where there is
+ * anything to wait for. Counts what runs until its answer is sent, leaves what is over the limit in the socket's queue,
  * and drains: wait, then interrupt, then see all of it ended.
  */
 import * as Cause from "effect/Cause"
@@ -27,7 +27,10 @@ type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 export class DatagramHandlers {
   readonly #socket: DatagramSocketImpl
   readonly #handle: Handle
-  readonly #run: (effect: Effect.Effect<Answer, unknown, unknown>, scope: LazyScope) => Fiber.RuntimeFiber<Answer, unknown>
+  readonly #run: (
+    effect: Effect.Effect<Answer, unknown, unknown>,
+    scope: LazyScope
+  ) => Fiber.RuntimeFiber<Answer, unknown>
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly #concurrency: number
   readonly #fibers = new Set<AnyFiber>()
@@ -49,7 +52,10 @@ export class DatagramHandlers {
           handler,
           (effect, scope) =>
             Runtime.runFork(
-              Runtime.make({ ...runtime, context: Context.add(runtime.context, Scope.Scope, scope) }) as Runtime.Runtime<unknown>,
+              Runtime.make({
+                ...runtime,
+                context: Context.add(runtime.context, Scope.Scope, scope)
+              }) as Runtime.Runtime<unknown>,
               effect,
               options
             ),
@@ -94,7 +100,9 @@ export class DatagramHandlers {
     this.#fill()
   }
 
-  /** Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped. */
+  /**
+   * Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped.
+   */
   drain(timeout: Duration.Duration): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#draining = true

@@ -1,6 +1,6 @@
 /**
- * The sending half of a datagram socket: where a datagram goes, whether it may be so long, and when the kernel has taken it.
- * Sizes and addresses are checked before the runtime is asked. Interrupting a sender stops the waiting alone.
+ * The sending half of a datagram socket: where a datagram goes, whether it may be so long, and when the kernel has
+ * taken it. Sizes and addresses are checked before the runtime is asked. Interrupting a sender stops the waiting alone.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -32,11 +32,17 @@ const sendKinds: ReadonlySet<ErrorKind> = new Set([
   "ConnectionClosed"
 ])
 
-/** What the network may have said (ICMP) of an earlier datagram, and a kernel with IP_RECVERR then answers to the next send. */
+/**
+ * What the network may have said (ICMP) of an earlier datagram, and a kernel with IP_RECVERR then answers to the next
+ * send.
+ */
 const beforehand: ReadonlySet<ErrorKind> = new Set(["ConnectionRefused", "HostUnreachable", "NetworkUnreachable"])
 const attempts = 4
 
-/** A datagram's length field has 16 bits: less 8 for its header, and 20 more where IPv4 counts its own (RFC 768, RFC 791, RFC 8200). */
+/**
+ * A datagram's length field has 16 bits: less 8 for its header, and 20 more where IPv4 counts its own (RFC 768, RFC
+ * 791, RFC 8200).
+ */
 const largest = (host: string): number => host.includes(":") && !host.startsWith("::ffff:") ? 65527 : 65507
 
 const encoder = new TextEncoder()
@@ -76,7 +82,10 @@ export class DatagramOutbound {
   ): Effect.Effect<void, NetError.DatagramError> {
     const all = Array.from(
       messages,
-      (entry) => typeof entry === "string" || entry instanceof Uint8Array ? this.prepare(entry, undefined) : this.prepare(...entry)
+      (entry) =>
+        typeof entry === "string" || entry instanceof Uint8Array
+          ? this.prepare(entry, undefined)
+          : this.prepare(...entry)
     )
     const ready: Array<Prepared> = []
     for (const prepared of all) {
@@ -88,10 +97,15 @@ export class DatagramOutbound {
   }
 
   /** An `Exit` unless a name has to be looked up. */
-  prepare(message: Message, to: SocketAddress.AddressInput | undefined): Effect.Effect<Prepared, NetError.DatagramError> {
+  prepare(
+    message: Message,
+    to: SocketAddress.AddressInput | undefined
+  ): Effect.Effect<Prepared, NetError.DatagramError> {
     const bytes = typeof message === "string" ? encoder.encode(message) : message
     if (this.#remote !== undefined) {
-      return to === undefined ? this.#sized(bytes, undefined) : invalid("to", to, "given: a connected socket has one peer")
+      return to === undefined
+        ? this.#sized(bytes, undefined)
+        : invalid("to", to, "given: a connected socket has one peer")
     }
     if (to === undefined) return invalid("to", to, "an address")
     const parsed = SocketAddress.isInetAddress(to) ? to : SocketAddress.fromInput(to)
@@ -172,7 +186,11 @@ export class DatagramOutbound {
         if (to !== undefined && attempt < attempts && beforehand.has(failure.kind)) {
           return this.#handle.send(this.#outgoing(datagram, settle, attempt + 1))
         }
-        settle(Exit.fail(NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })))
+        settle(
+          Exit.fail(
+            NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })
+          )
+        )
       }
     }
   }

@@ -1,6 +1,6 @@
 /**
- * The requests of one socket that wait for an answer, and what is remembered of those that have had it.
- * An answer goes to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
+ * The requests of one socket that wait for an answer, and what is remembered of those that have had it. An answer goes
+ * to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
  * All else is none of its business and stays receivable.
  */
 import type * as Clock from "effect/Clock"
@@ -125,7 +125,11 @@ export class Requests {
     const silence = new NetError.ReadTimeout({ operation: "receive", address: peer, timeout })
     return Effect.suspend(() => {
       const anyone = (options.from ?? (isMulticast(peer) ? "anyone" : "peer")) === "anyone"
-      const request = new Request(anyone ? undefined : peer, matches, Math.min(Duration.toMillis(timeout), longestMemory))
+      const request = new Request(
+        anyone ? undefined : peer,
+        matches,
+        Math.min(Duration.toMillis(timeout), longestMemory)
+      )
       this.#waiting.add(request)
       const answer = Effect.async<Datagram, NetError.DatagramError>((resume) => {
         if (request.settled === undefined) request.resume = resume

@@ -1,7 +1,7 @@
 /**
- * Datagram sockets: what arrives is whole and says from whom, what waits is bounded and what is dropped is counted, and whatever
- * becomes of a peer, a receiver or a port, the socket lives on for the others. On the loopback nothing is lost that was not dropped
- * here, as long as no more is under way than a kernel holds.
+ * Datagram sockets: what arrives is whole and says from whom, what waits is bounded and what is dropped is counted, and
+ * whatever becomes of a peer, a receiver or a port, the socket lives on for the others. On the loopback nothing is lost
+ * that was not dropped here, as long as no more is under way than a kernel holds.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -29,8 +29,9 @@ const sendAll = (socket: UdpSocket, to: InetAddress, messages: ReadonlyArray<Uin
       )
   })
 
-const turn = Effect.flatMap(Network, ({ afterPoll }) =>
-  Effect.async<void>((resume) => afterPoll(() => resume(Effect.void)))
+const turn = Effect.flatMap(
+  Network,
+  ({ afterPoll }) => Effect.async<void>((resume) => afterPoll(() => resume(Effect.void)))
 )
 
 /** Until everything that has been sent to it is here. */
@@ -81,7 +82,11 @@ const tooLarge: Draft["run"] = Effect.gen(function*() {
   const [a, b] = yield* two()
   const error = yield* failsWith(a.send(new Uint8Array(65508), b.address), "65508 bytes over IPv4", "MessageTooLarge")
   yield* equal(error._tag === "MessageTooLarge" && `${error.size} ${error.limit}`, "65508 65507", "size and limit")
-  yield* failsWith(a.sendMany([["first", b.address], [new Uint8Array(70_000), b.address]]), "one too large of two", "MessageTooLarge")
+  yield* failsWith(
+    a.sendMany([["first", b.address], [new Uint8Array(70_000), b.address]]),
+    "one too large of two",
+    "MessageTooLarge"
+  )
   yield* a.send("next", b.address)
   yield* equal(text((yield* b.receive).bytes), "next", "what came after those that were too large")
 })
@@ -107,7 +112,11 @@ const byName: Draft["run"] = Effect.gen(function*() {
   const [a, b] = yield* two()
   const to = { host: "localhost", port: b.address.port }
   yield* a.sendMany([["one", to], ["two", b.address]])
-  yield* equal((yield* take(b, 2)).map(({ bytes }) => text(bytes)).join(), "one,two", "what came by name and by address")
+  yield* equal(
+    (yield* take(b, 2)).map(({ bytes }) => text(bytes)).join(),
+    "one,two",
+    "what came by name and by address"
+  )
   yield* failsWith(a.send("x", "no-such-host.invalid:9"), "sending to no host", "NameNotFound")
 })
 
@@ -120,7 +129,10 @@ const flood: Draft["run"] = Effect.gen(function*() {
   const { dropped, queued, queuedBytes, received } = yield* b.stats
   yield* equal((yield* a.stats).sent, 100_000, "sent")
   yield* check(received > 10_000, () => `${received} of 100000 arrived`)
-  yield* check(queued <= 1024 && queuedBytes <= 4 * 1024 * 1024, () => `${queued} datagrams of ${queuedBytes} bytes wait`)
+  yield* check(
+    queued <= 1024 && queuedBytes <= 4 * 1024 * 1024,
+    () => `${queued} datagrams of ${queuedBytes} bytes wait`
+  )
   yield* equal(dropped, received - queued, "dropped")
   const grown = ((yield* memory) - before) / 1024 / 1024
   yield* check(grown < 160, () => `${Math.round(grown)} MiB more after a flood of ${received * 4} KiB`)
@@ -170,7 +182,9 @@ const closeWhileSending: Draft["run"] = Effect.gen(function*() {
   yield* Effect.yieldNow()
   yield* a.close
   for (const exit of yield* Fiber.join(Fiber.all(sending))) {
-    if (Exit.isFailure(exit)) yield* failsWith(exit as Exit.Exit<void, DatagramError>, "a send during the close", "ConnectionClosed")
+    if (Exit.isFailure(exit)) {
+      yield* failsWith(exit as Exit.Exit<void, DatagramError>, "a send during the close", "ConnectionClosed")
+    }
   }
 })
 
@@ -204,7 +218,10 @@ const abandoned: Draft["run"] = Effect.gen(function*() {
     if (i % 2 === 0) yield* Effect.yieldNow()
     yield* Fiber.interrupt(opening)
   }
-  yield* Effect.retry(Effect.scoped(Udp.bind(address)), Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100)))
+  yield* Effect.retry(
+    Effect.scoped(Udp.bind(address)),
+    Schedule.intersect(Schedule.spaced("10 millis"), Schedule.recurs(100))
+  )
 })
 
 const noDescriptors: Draft["run"] = Effect.gen(function*() {
@@ -219,20 +236,33 @@ const noDescriptors: Draft["run"] = Effect.gen(function*() {
   yield* check(after <= before, () => `${after - before} descriptors more than the ${before} before`)
 })
 
-export const datagram = group("datagrams", [
-  { name: "a datagram arrives whole, alone, and with its sender", source: "fs2 UdpSuite echo one", run: borders },
-  { name: "on the loopback nothing is lost or overtaken", source: "fs2 UdpSuite echo lots", run: order },
-  { name: "bytes belong to who receives them", source: "seam", run: own },
-  { name: "too large a datagram is told with size and limit, before anything is sent", source: "RFC 768", run: tooLarge },
-  { name: "IPv6 carries more, and answers IPv4", source: "measured", run: overIpv6 },
-  { name: "a name is looked up", source: "measured", run: byName },
-  { name: "a flood is bounded, counted and survived", source: "promise: bounded", run: flood },
-  { name: "drop-oldest keeps the last to come", source: "Effect 4 DatagramSocket sliding", run: dropOldest },
-  { name: "drop-newest keeps the first, bytes are bounded too", source: "Effect 4 DatagramSocket dropping", run: dropNewest },
-  { name: "a close ends who waits", source: "tokio udp", run: closeDuring },
-  { name: "a close settles who sends", source: "measured", run: closeWhileSending },
-  { name: "a port is taken once, and free after", source: "fs2 SocketSuite released", run: rebinding },
-  { name: "an interrupted receive loses nothing", source: "promise: bounded", run: interruption },
-  { name: "an interrupted bind leaves the port free", source: "turmoil-net cancel", run: abandoned },
-  { name: "no descriptor is left behind", source: "measured", run: noDescriptors }
-], "60 seconds", ["datagram"])
+export const datagram = group(
+  "datagrams",
+  [
+    { name: "a datagram arrives whole, alone, and with its sender", source: "fs2 UdpSuite echo one", run: borders },
+    { name: "on the loopback nothing is lost or overtaken", source: "fs2 UdpSuite echo lots", run: order },
+    { name: "bytes belong to who receives them", source: "seam", run: own },
+    {
+      name: "too large a datagram is told with size and limit, before anything is sent",
+      source: "RFC 768",
+      run: tooLarge
+    },
+    { name: "IPv6 carries more, and answers IPv4", source: "measured", run: overIpv6 },
+    { name: "a name is looked up", source: "measured", run: byName },
+    { name: "a flood is bounded, counted and survived", source: "promise: bounded", run: flood },
+    { name: "drop-oldest keeps the last to come", source: "Effect 4 DatagramSocket sliding", run: dropOldest },
+    {
+      name: "drop-newest keeps the first, bytes are bounded too",
+      source: "Effect 4 DatagramSocket dropping",
+      run: dropNewest
+    },
+    { name: "a close ends who waits", source: "tokio udp", run: closeDuring },
+    { name: "a close settles who sends", source: "measured", run: closeWhileSending },
+    { name: "a port is taken once, and free after", source: "fs2 SocketSuite released", run: rebinding },
+    { name: "an interrupted receive loses nothing", source: "promise: bounded", run: interruption },
+    { name: "an interrupted bind leaves the port free", source: "turmoil-net cancel", run: abandoned },
+    { name: "no descriptor is left behind", source: "measured", run: noDescriptors }
+  ],
+  "60 seconds",
+  ["datagram"]
+)

@@ -1,34 +1,21 @@
 /**
- * Datagram sockets and those at the other end: one peer or anyone, groups, sharers of a port, requests and servers.
- * An error of one peer is nobody else's; what belongs to a request goes to it alone; what a handler does is its datagram's affair.
+ * Datagram sockets and those at the other end: one peer or anyone, groups, broadcast, sharers of a port.
+ * An error of one peer is nobody else's. Options are taken, or named where they are wrong.
  */
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Logger from "effect/Logger"
-import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { InvalidOption } from "../../src/NetError.ts"
 import { Network } from "../../src/Network.ts"
 import * as Udp from "../../src/Udp.ts"
 import * as UdpServer from "../../src/UdpServer.ts"
-import type { Datagram, Socket, UdpSocket } from "../../src/UdpSocket.ts"
 import { equal, failsWith } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
-import { local, pause, take, text, two, yieldAll } from "./support.ts"
+import { local, nothing, pause, said, take, text, two, yieldAll } from "./support.ts"
 
 /** An address that nobody is bound to; that somebody takes it meanwhile is unlikely. */
 const deserted = Effect.map(Effect.scoped(Udp.bind(local)), ({ address }) => address)
-
-const said = (datagrams: ReadonlyArray<Datagram>): string => datagrams.map(({ bytes }) => text(bytes)).join()
-
-/** That nothing has come, which takes a little while to be sure of. */
-const nothing = (socket: Socket, what: string) =>
-  Effect.gen(function*() {
-    yield* pause(50)
-    yield* equal((yield* socket.stats).queued, 0, `datagrams that wait ${what}`)
-  })
 
 const connected: Draft["run"] = Effect.gen(function*() {
   const [peer, stranger] = yield* two()
@@ -76,7 +63,11 @@ const refused: Draft["run"] = Effect.gen(function*() {
   const peer = yield* Udp.bind(dead)
   yield* Effect.retry(socket.send("hello"), { times: 3 })
   yield* peer.send("welcome", (yield* peer.receive).from)
-  yield* equal(text((yield* Effect.retry(socket.receive, { times: 3 })).bytes), "welcome", "what came from the peer when it was there")
+  yield* equal(
+    text((yield* Effect.retry(socket.receive, { times: 3 })).bytes),
+    "welcome",
+    "what came from the peer when it was there"
+  )
 })
 
 const membership: Draft["run"] = Effect.gen(function*() {
@@ -88,7 +79,11 @@ const membership: Draft["run"] = Effect.gen(function*() {
   yield* Scope.extend(member.joinMulticast(group, { interface: "127.0.0.1" }), scope)
   yield* sender.send("to the group", to)
   yield* equal(text((yield* member.receive).bytes), "to the group", "what a member got")
-  yield* failsWith(Effect.scoped(member.joinMulticast(group, { interface: "127.0.0.1" })), "joining twice", "InvalidOption")
+  yield* failsWith(
+    Effect.scoped(member.joinMulticast(group, { interface: "127.0.0.1" })),
+    "joining twice",
+    "InvalidOption"
+  )
   yield* Scope.close(scope, Exit.void)
   yield* sender.send("to nobody", to)
   yield* nothing(member, "once the group is left")
@@ -121,129 +116,91 @@ const shared = (options: Udp.UdpOptions): Draft["run"] =>
     yield* equal(text(bytes), "hello", "what one of the two got")
   })
 
-/** Answers the second time it is asked, and then twice. */
-const hardOfHearing = (datagram: Datagram, socket: UdpSocket, heard: Map<string, number>) => {
-  const request = text(datagram.bytes)
-  const times = (heard.get(request) ?? 0) + 1
-  heard.set(request, times)
-  return times < 2 ? Effect.void : socket.sendMany([[`re ${request}`, datagram.from], [`re ${request}`, datagram.from]])
-}
-
-const requests: Draft["run"] = Effect.gen(function*() {
-  const heard = new Map<string, number>()
-  const server = yield* UdpServer.make({ listen: local, handler: (datagram, socket) => hardOfHearing(datagram, socket, heard) }).serve
-  const socket = yield* Udp.bind(local)
-  const ask = (id: number) =>
-    Udp.request(socket, server.address, String(id), {
-      matches: ({ bytes }) => text(bytes) === `re ${id}`,
-      schedule: Schedule.spaced("30 millis")
-    })
-  const ids = Array.from({ length: 20 }, (_, i) => i)
-  const answers = yield* Effect.forEach(ids, ask, { concurrency: "unbounded" })
-  yield* equal(said(answers), ids.map((id) => `re ${id}`).join(), "the answers")
-  yield* server.socket.send("something else", socket.address)
-  yield* equal(text((yield* socket.receive).bytes), "something else", "what is no answer")
-  yield* nothing(socket, "after the second answers")
-})
-
-const serving: Draft["run"] = Effect.gen(function*() {
-  const server = yield* UdpServer.make({
-    listen: local,
-    concurrency: 4,
-    handler: ({ bytes }) => {
-      const request = text(bytes)
-      if (request === "throw") throw new Error("a handler that throws")
-      if (request === "fail") return Effect.fail("a handler that fails")
-      if (request === "die") return Effect.die("a handler that dies")
-      if (request === "wait") return Effect.as(Effect.yieldNow(), "waited")
-      return `re ${request}`
-    }
-  }).serve
-  const clients = Effect.replicateEffect(Effect.scoped(Effect.gen(function*() {
-    const client = yield* Udp.connect(server.address)
-    for (const wrong of ["throw", "fail", "die"]) yield* client.send(wrong)
-    yield* equal(text((yield* Udp.request(client, "wait")).bytes), "waited", "the answer that had to be waited for")
-    yield* equal(text((yield* Udp.request(client, "now")).bytes), "re now", "the answer")
-  })), 20, { concurrency: 5 })
-  yield* clients
-  yield* Effect.retry(
-    Effect.filterOrFail(server.status, ({ active, waiting }) => active + waiting === 0, (status) => status),
-    Schedule.spaced("10 millis").pipe(Schedule.intersect(Schedule.recurs(200)))
-  )
-}).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)))
-
-const draining: Draft["run"] = Effect.gen(function*() {
-  const scope = yield* Scope.make()
-  const [begun, goOn] = yield* Effect.all([Deferred.make<void>(), Deferred.make<string>()])
-  const server = yield* Scope.extend(
-    UdpServer.make({ listen: local, handler: () => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(goOn)) }).serve,
-    scope
-  )
-  const client = yield* Udp.bind(local)
-  yield* client.send("x", server.address)
-  yield* Deferred.await(begun)
-  const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
-  yield* yieldAll
-  yield* failsWith(Effect.scoped(Udp.bind(server.address)), "the port of a server that drains", "AddressInUse")
-  yield* Deferred.succeed(goOn, "the last answer")
-  yield* Fiber.join(closing)
-  yield* equal(text((yield* client.receive).bytes), "the last answer", "what the handler answered during the drain")
-  yield* Effect.scoped(Udp.bind(server.address))
-})
-
-const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unknown, unknown, Network | Scope.Scope>]> = [
-  ["port", Udp.bind({ port: 70000 })],
-  ["port", Udp.connect({ port: 0 })],
-  ["address", Udp.bind({ path: "/tmp/x" })],
-  ["address", Udp.bind("nonsense")],
-  ["overflow", Udp.bind(local, { overflow: "drop-all" as never })],
-  ["multicastInterface", Udp.bind(local, { multicastInterface: "" })],
-  ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "somewhere" })],
-  ["localPort", Udp.connect("127.0.0.1:9", { localPort: -1 })],
-  ["concurrency", UdpServer.make({ listen: local, handler: () => {}, concurrency: 0 }).serve],
-  ["drainTimeout", UdpServer.make({ listen: local, handler: () => {}, drainTimeout: -1 }).serve],
-  ...[-1, 0, Number.NaN, 1.5].flatMap((value) =>
-    (["capacity", "capacityBytes", "recvBufferSize", "sendBufferSize", "ttl", "multicastTtl"] as const)
-      .map((option) => [option, Udp.bind(local, { [option]: value })] as const)
-  )
-]
+const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unknown, unknown, Network | Scope.Scope>]> =
+  [
+    ["port", Udp.bind({ port: 70000 })],
+    ["port", Udp.connect({ port: 0 })],
+    ["address", Udp.bind({ path: "/tmp/x" })],
+    ["address", Udp.bind("nonsense")],
+    ["overflow", Udp.bind(local, { overflow: "drop-all" as never })],
+    ["multicastInterface", Udp.bind(local, { multicastInterface: "" })],
+    ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "somewhere" })],
+    ["localPort", Udp.connect("127.0.0.1:9", { localPort: -1 })],
+    ["concurrency", UdpServer.make({ listen: local, handler: () => {}, concurrency: 0 }).serve],
+    ["drainTimeout", UdpServer.make({ listen: local, handler: () => {}, drainTimeout: -1 }).serve],
+    ...[-1, 0, Number.NaN, 1.5].flatMap((value) =>
+      (["capacity", "capacityBytes", "recvBufferSize", "sendBufferSize", "ttl", "multicastTtl"] as const)
+        .map((option) => [option, Udp.bind(local, { [option]: value })] as const)
+    )
+  ]
 
 const named: Draft["run"] = Effect.gen(function*() {
   const transport = yield* Network
   const untouched = { ...transport, bindDatagram: () => () => {} }
   for (const [option, attempt] of wrong) {
-    const error = yield* failsWith(Effect.provideService(attempt, Network, untouched), `a wrong ${option}`, "InvalidOption")
+    const error = yield* failsWith(
+      Effect.provideService(attempt, Network, untouched),
+      `a wrong ${option}`,
+      "InvalidOption"
+    )
     yield* equal(error instanceof InvalidOption ? error.option : undefined, option, "the option that the error names")
   }
   const socket = yield* Udp.bind(local)
   for (const group of ["127.0.0.1", "ff02::1", "nonsense"]) {
     yield* failsWith(Effect.scoped(socket.joinMulticast(group)), `joining ${group}`, "InvalidOption")
   }
-  yield* failsWith(Effect.scoped(socket.joinMulticast("239.1.2.3", { interface: "no-such-0" })), "no such interface", "InvalidOption")
-  yield* failsWith(Effect.scoped(Udp.bind(local, { multicastInterface: "no-such-0" })), "no such interface", "InvalidOption")
+  yield* failsWith(
+    Effect.scoped(socket.joinMulticast("239.1.2.3", { interface: "no-such-0" })),
+    "no such interface",
+    "InvalidOption"
+  )
+  yield* failsWith(
+    Effect.scoped(Udp.bind(local, { multicastInterface: "no-such-0" })),
+    "no such interface",
+    "InvalidOption"
+  )
   yield* failsWith(socket.send("x", { port: 0 }), "sending to port 0", "InvalidOption")
   yield* failsWith(socket.send("x", "/tmp/x"), "sending to a path", "InvalidOption")
 })
 
 const settings: Draft["run"] = Effect.gen(function*() {
-  const options = { recvBufferSize: 262144, sendBufferSize: 262144, ttl: 3, multicastTtl: 2, multicastLoopback: true, broadcast: true }
+  const options = {
+    recvBufferSize: 262144,
+    sendBufferSize: 262144,
+    ttl: 3,
+    multicastTtl: 2,
+    multicastLoopback: true,
+    broadcast: true
+  }
   const [a, b] = yield* two(options)
   yield* b.configure({ ttl: 64, broadcast: false, multicastTtl: 255 })
   yield* b.send("configured", a.address)
   yield* equal(text((yield* a.receive).bytes), "configured", "what came")
 })
 
-export const datagramPeers = group("datagram peers", [
-  { name: "a connected socket hears its peer alone", source: "turmoil udp wrong-peer filtering", run: connected },
-  { name: "a peer that refuses disturbs no other", source: "measured", run: oneRefuses },
-  { name: "a refusal is told, again and again, and ends nothing", source: "measured", needs: ["datagramErrors"], run: refused },
-  { name: "a group is left with its scope", source: "fs2 UdpSuite multicast", run: membership },
-  { name: "broadcast wants its option", source: "measured", run: broadcast },
-  { name: "reuseAddress shares a port", source: "measured", run: shared({ reuseAddress: true }) },
-  { name: "reusePort shares a port", source: "measured", needs: ["datagramReusePort"], run: shared({ reusePort: true }) },
-  { name: "options are taken", source: "tokio udp", run: settings },
-  { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named },
-  { name: "requests repeat themselves, take their own answers, drop late ones and leave the rest", source: "RFC 8085 3.1", run: requests },
-  { name: "a handler that goes wrong has failed with its datagram alone", source: "thousand_island", run: serving },
-  { name: "a server drains", source: "promise: bounded", run: draining }
-], "30 seconds", ["datagram"])
+export const datagramPeers = group(
+  "datagram peers",
+  [
+    { name: "a connected socket hears its peer alone", source: "turmoil udp wrong-peer filtering", run: connected },
+    { name: "a peer that refuses disturbs no other", source: "measured", run: oneRefuses },
+    {
+      name: "a refusal is told, again and again, and ends nothing",
+      source: "measured",
+      needs: ["datagramErrors"],
+      run: refused
+    },
+    { name: "a group is left with its scope", source: "fs2 UdpSuite multicast", run: membership },
+    { name: "broadcast wants its option", source: "measured", run: broadcast },
+    { name: "reuseAddress shares a port", source: "measured", run: shared({ reuseAddress: true }) },
+    {
+      name: "reusePort shares a port",
+      source: "measured",
+      needs: ["datagramReusePort"],
+      run: shared({ reusePort: true })
+    },
+    { name: "options are taken", source: "tokio udp", run: settings },
+    { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named }
+  ],
+  "30 seconds",
+  ["datagram"]
+)

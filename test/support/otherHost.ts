@@ -1,5 +1,6 @@
 /**
- * Talks to another host on a real link, and prints what became of it as JSON; `test/otherHost.test.ts` starts it in a namespace.
+ * Talks to another host on a real link, and prints what became of it as JSON; `test/otherHost.test.ts` starts it in a
+ * namespace.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
@@ -33,17 +34,20 @@ const asMember = (socket: UdpSocket, group: string, options: Udp.MulticastOption
     return [yield* ask(socket, group), yield* next(socket)]
   })).pipe(Effect.catchTag("Unsupported", ({ _tag, capability }) => Effect.succeed([_tag, capability])))
 
-const groups = Effect.forEach(families, ({ any, by, group, peer, stranger }) =>
-  Effect.forEach(by, (name) =>
-    Effect.scoped(Effect.gen(function*() {
-      const socket = yield* Udp.bind({ host: any, port: 0 }, { multicastInterface: name, multicastLoopback: false })
-      return {
-        member: yield* asMember(socket, group, { interface: name }),
-        afterwards: [yield* ask(socket, group), yield* next(socket)],
-        ofPeer: yield* asMember(socket, group, { interface: name, source: peer }),
-        ofStranger: yield* asMember(socket, group, { interface: name, source: stranger })
-      }
-    }))))
+const groups = Effect.forEach(
+  families,
+  ({ any, by, group, peer, stranger }) =>
+    Effect.forEach(by, (name) =>
+      Effect.scoped(Effect.gen(function*() {
+        const socket = yield* Udp.bind({ host: any, port: 0 }, { multicastInterface: name, multicastLoopback: false })
+        return {
+          member: yield* asMember(socket, group, { interface: name }),
+          afterwards: [yield* ask(socket, group), yield* next(socket)],
+          ofPeer: yield* asMember(socket, group, { interface: name, source: peer }),
+          ofStranger: yield* asMember(socket, group, { interface: name, source: stranger })
+        }
+      })))
+)
 
 /** A sender that can be answered by its link-local address, scope id and all. */
 const linkLocal = Effect.scoped(Effect.gen(function*() {
