@@ -1,6 +1,7 @@
 /**
- * Names of interfaces for multicast, which users may give as an address or a name and the runtimes want in a way that depends on the
- * family: IPv4 as one of the interface's addresses, IPv6 as its name in the scope id of `::` (RFC 4007, 11).
+ * Names of interfaces for multicast, which users may give as an address or a name and the runtimes want in a way that
+ * depends on the family: IPv4 as one of the interface's addresses, IPv6 as its name in the scope id of `::` (RFC 4007,
+ * 11).
  */
 import { networkInterfaces } from "node:os"
 
@@ -9,7 +10,9 @@ const addressesOf = (name: string) => networkInterfaces()[name] ?? []
 const nameWith = (address: string): string | undefined =>
   Object.keys(networkInterfaces()).find((name) => addressesOf(name).some((own) => own.address === address))
 
-/** The interface in the words of the runtime, for a socket or group of this family. Throws ENODEV where there is none. */
+/**
+ * The interface in the words of the runtime, for a socket or group of this family. Throws ENODEV where there is none.
+ */
 export const interfaceFor = (family: 4 | 6, text: string): string => {
   const found = family === 4 ? byAddress(text) : byName(text)
   if (found !== undefined) return found

@@ -49,7 +49,9 @@ export interface OutgoingDatagram {
   readonly done: (error?: unknown) => void
 }
 
-/** One bound socket. Every verb is safe to call in any state; `configure`, `join` and `leave` throw the runtime's error. */
+/**
+ * One bound socket. Every verb is safe to call in any state; `configure`, `join` and `leave` throw the runtime's error.
+ */
 export interface DatagramHandle {
   /** The address really bound: port 0 has become a port. */
   readonly localAddress: InetEndpoint
@@ -65,7 +67,10 @@ export interface DatagramHandle {
 
 /** What a datagram socket reports. `onClose` is the last and comes exactly once. */
 export interface DatagramEvents {
-  /** A datagram, perhaps of no bytes, which are the receiver's to keep. `truncated`: it was longer. An IPv6 scope id follows `%` in `host`. */
+  /**
+   * A datagram, perhaps of no bytes, which are the receiver's to keep. `truncated`: it was longer. An IPv6 scope id
+   * follows `%` in `host`.
+   */
   onMessage(bytes: Uint8Array, host: string, port: number, truncated: boolean): void
   /** Something sent before could not be delivered (ICMP), or a receive failed; the socket lives on. */
   onError(error: unknown): void

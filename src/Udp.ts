@@ -1,7 +1,8 @@
 /**
- * Opening datagram sockets: `bind` talks to anyone, `connect` to one peer, `request` asks over either and waits for the answer.
- * Everything opened lives in the Scope and is closed with it. Datagrams keep their borders, and may get lost, doubled or overtaken.
- * Options are checked first: a wrong one fails with `InvalidOption`, one that the runtime cannot honour with `Unsupported`.
+ * Opening datagram sockets: `bind` talks to anyone, `connect` to one peer, `request` asks over either and waits for the
+ * answer. Everything opened lives in the Scope and is closed with it. Datagrams keep their borders, and may get lost,
+ * doubled or overtaken. Options are checked first: a wrong one fails with `InvalidOption`, one that the runtime cannot
+ * honour with `Unsupported`.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -62,8 +63,8 @@ export const bind = (
 ): Effect.Effect<UdpSocket, BindError, Network | Scope.Scope> => internal.bind(address, options)
 
 /**
- * Opens a socket with one peer. Nothing is sent and nothing answers: that there is nobody is found out by a later send, whose
- * `ConnectionRefused` the next `receive` or `send` fails with where the runtime tells (see the support table).
+ * Opens a socket with one peer. Nothing is sent and nothing answers: that there is nobody is found out by a later send,
+ * whose `ConnectionRefused` the next `receive` or `send` fails with where the runtime tells (see the support table).
  *
  * @example
  * ```ts
@@ -98,7 +99,10 @@ export const connect = (
 export interface RequestOptions<R = never> {
   /** Which datagram is the answer, by an identifier in it for one. Default: the first to come. */
   readonly matches?: ((datagram: Datagram) => boolean) | undefined
-  /** Who may answer. Default: `"peer"`, the address asked; `"anyone"` where that is a multicast group. A broadcast wants `"anyone"`. */
+  /**
+   * Who may answer. Default: `"peer"`, the address asked; `"anyone"` where that is a multicast group. A broadcast wants
+   * `"anyone"`.
+   */
   readonly from?: "peer" | "anyone" | undefined
   /**
    * When to send again while there is no answer; its delays run from one transmission to the next.
@@ -110,11 +114,13 @@ export interface RequestOptions<R = never> {
 }
 
 /**
- * Sends a request and gives the answer. It is sent again by `schedule` until the answer comes, or `timeout` is over: `ReadTimeout`.
+ * Sends a request and gives the answer. It is sent again by `schedule` until the answer comes, or `timeout` is over:
+ * `ReadTimeout`.
  *
- * Requests may be under way side by side on one socket; each takes its own answer, and what answers none of them can be received as
- * ever. Answers to the transmissions but one are dropped when they come late, for as long as `timeout`, a minute at most: without
- * `matches` those of the same bytes. A refusal that the network reports for a connected peer fails the request at once.
+ * Requests may be under way side by side on one socket; each takes its own answer, and what answers none of them can be
+ * received as ever. Answers to the transmissions but one are dropped when they come late, for as long as `timeout`, a
+ * minute at most: without `matches` those of the same bytes. A refusal that the network reports for a connected peer
+ * fails the request at once.
  *
  * @example
  * ```ts

@@ -1,7 +1,8 @@
 /**
- * A server of datagrams as a value: where to listen, what to do with each datagram, how many at once, how to end.
- * It is a `Server` like any other: `Server.serve`, `Server.run` and `Server.layer` start it, and closing its scope drains it.
- * A handler that fails or dies has failed with its datagram alone; while all are busy datagrams wait in the socket's bounded queue.
+ * A server of datagrams as a value: where to listen, what to do with each datagram, how many at once, how to end. It is
+ * a `Server` like any other: `Server.serve`, `Server.run` and `Server.layer` start it, and closing its scope drains it.
+ * A handler that fails or dies has failed with its datagram alone; while all are busy datagrams wait in the socket's
+ * bounded queue.
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -24,7 +25,8 @@ import type { Datagram, UdpSocket } from "./UdpSocket.ts"
 export type Reply<E = never, R = never> = Uint8Array | string | void | Effect.Effect<Uint8Array | string | void, E, R>
 
 /**
- * What a server of datagrams is made from. The options of the socket stand beside: `capacity`, `overflow`, `broadcast`, ...
+ * What a server of datagrams is made from. The options of the socket stand beside: `capacity`, `overflow`, `broadcast`,
+ * ...
  *
  * @category options
  */
@@ -32,8 +34,8 @@ export interface UdpServerOptions<E, R> extends UdpOptions {
   /** Where to listen. */
   readonly listen: AddressInput
   /**
-   * What to do with one datagram; `socket` is the server's own, to send elsewhere. An effect has a Scope of its own, closed when it ends.
-   * A failure is logged, errors of the socket at debug level, all others as errors.
+   * What to do with one datagram; `socket` is the server's own, to send elsewhere. An effect has a Scope of its own,
+   * closed when it ends. A failure is logged, errors of the socket at debug level, all others as errors.
    */
   readonly handler: (datagram: Datagram, socket: UdpSocket) => Reply<E, R>
   /** How many handlers may run at once; 1 keeps the order. Further datagrams wait in the queue. Default 1024. */
@@ -53,13 +55,16 @@ export interface UdpServer<out R = never> extends Server.Server<R> {
 }
 
 /**
- * A server of datagrams that runs. In its status, `waiting` counts datagrams in the queue, `accepted` all that have come.
+ * A server of datagrams that runs. In its status, `waiting` counts datagrams in the queue, `accepted` all that have
+ * come.
  *
  * @category models
  */
 export interface Running extends Server.Running {
   readonly address: InetAddress
-  /** To join groups, send, and read the figures. What comes goes to the handler, or to a `Udp.request` that it answers. */
+  /**
+   * To join groups, send, and read the figures. What comes goes to the handler, or to a `Udp.request` that it answers.
+   */
   readonly socket: UdpSocket
 }
 

@@ -1,7 +1,7 @@
 /**
- * The contract of datagram sockets: `UdpSocket` talks to anyone, `UdpConnection` to one peer.
- * What comes waits in a bounded queue whose drops are counted, as a kernel's are not; interrupting a receive loses no datagram.
- * What the network says of one peer never ends a socket, let alone a process.
+ * The contract of datagram sockets: `UdpSocket` talks to anyone, `UdpConnection` to one peer. What comes waits in a
+ * bounded queue whose drops are counted, as a kernel's are not; interrupting a receive loses no datagram. What the
+ * network says of one peer never ends a socket, let alone a process.
  */
 import type * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
@@ -36,7 +36,8 @@ export interface Datagram {
 }
 
 /**
- * What sockets of both kinds do. A socket lives in the Scope that it was opened in; when that closes its port is free again.
+ * What sockets of both kinds do. A socket lives in the Scope that it was opened in; when that closes its port is free
+ * again.
  *
  * @category models
  */
@@ -45,15 +46,17 @@ export interface Socket {
   /** The address really bound: port 0 has become a port. */
   readonly address: InetAddress
   /**
-   * The next datagram. Several may wait at once; interrupting one loses no datagram. Fails with `ConnectionClosed` once the socket is
-   * closed, and on a connected one with what the network says of the peer, after which it can be called again.
+   * The next datagram. Several may wait at once; interrupting one loses no datagram. Fails with `ConnectionClosed` once
+   * the socket is closed, and on a connected one with what the network says of the peer, after which it can be called
+   * again.
    */
   readonly receive: Effect.Effect<Datagram, DatagramReceiveError>
   /** The datagrams as they come; those that wait are emitted as one Chunk. Ends when the socket is closed. */
   readonly datagrams: Stream.Stream<Datagram, DatagramReceiveError>
   /**
-   * Joins a multicast group of the socket's family for as long as the Scope lives. A socket bound to a wildcard address (`0.0.0.0`, `::`)
-   * on the senders' port receives what is sent to the group; on Linux also to groups that other sockets of this machine have joined.
+   * Joins a multicast group of the socket's family for as long as the Scope lives. A socket bound to a wildcard address
+   * (`0.0.0.0`, `::`) on the senders' port receives what is sent to the group; on Linux also to groups that other
+   * sockets of this machine have joined.
    */
   readonly joinMulticast: (
     group: string,
@@ -63,7 +66,10 @@ export interface Socket {
   readonly configure: (settings: UdpSettings) => Effect.Effect<void, DatagramError>
   /** Figures, also after the close. */
   readonly stats: Effect.Effect<UdpStats>
-  /** Releases the socket at once. What waits to be received is lost, what waits to be sent fails with `ConnectionClosed`. */
+  /**
+   * Releases the socket at once. What waits to be received is lost, what waits to be sent fails with
+   * `ConnectionClosed`.
+   */
   readonly close: Effect.Effect<void>
 }
 
@@ -74,12 +80,15 @@ export interface Socket {
  */
 export interface UdpSocket extends Socket {
   /**
-   * Sends one datagram, a string as UTF-8, and completes when the kernel has taken it; whether it arrives nobody says. More than 65507
-   * bytes over IPv4, or 65527 over IPv6, are `MessageTooLarge`. A host name is looked up each time. Interrupting stops the waiting only;
-   * do not change the bytes before it completes.
+   * Sends one datagram, a string as UTF-8, and completes when the kernel has taken it; whether it arrives nobody says.
+   * More than 65507 bytes over IPv4, or 65527 over IPv6, are `MessageTooLarge`. A host name is looked up each time.
+   * Interrupting stops the waiting only; do not change the bytes before it completes.
    */
   readonly send: (message: Uint8Array | string, to: AddressInput) => Effect.Effect<void, DatagramError>
-  /** Sends many, with as few system calls as the runtime allows. All are checked before the first leaves; fails with the first failure when all are done. */
+  /**
+   * Sends many, with as few system calls as the runtime allows. All are checked before the first leaves; fails with the
+   * first failure when all are done.
+   */
   readonly sendMany: (
     messages: Iterable<readonly [message: Uint8Array | string, to: AddressInput]>
   ) => Effect.Effect<void, DatagramError>
@@ -92,7 +101,10 @@ export interface UdpSocket extends Socket {
  */
 export interface UdpConnection extends Socket {
   readonly remoteAddress: InetAddress
-  /** As `UdpSocket.send`, to the peer. `ConnectionRefused` is about an earlier datagram; this one has then not been sent. */
+  /**
+   * As `UdpSocket.send`, to the peer. `ConnectionRefused` is about an earlier datagram; this one has then not been
+   * sent.
+   */
   readonly send: (message: Uint8Array | string) => Effect.Effect<void, DatagramError>
   /** As `UdpSocket.sendMany`, to the peer. */
   readonly sendMany: (messages: Iterable<Uint8Array | string>) => Effect.Effect<void, DatagramError>
@@ -102,7 +114,10 @@ export interface UdpConnection extends Socket {
  * @category models
  */
 export interface UdpStats {
-  /** Datagrams that have come, dropped ones included. What the kernel drops because this process is too slow nobody counts. */
+  /**
+   * Datagrams that have come, dropped ones included. What the kernel drops because this process is too slow nobody
+   * counts.
+   */
   readonly received: number
   /** Datagrams that the kernel has taken. */
   readonly sent: number

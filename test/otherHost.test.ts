@@ -1,7 +1,7 @@
 /**
- * Datagrams over a link to another host, which the loopback cannot stand in for: multicast of both families by interface and source,
- * link-local senders, and a link that is slower than the sender. Two network namespaces, with a Python peer in the other one;
- * where they cannot be had this is skipped, with the reason printed.
+ * Datagrams over a link to another host, which the loopback cannot stand in for: multicast of both families by
+ * interface and source, link-local senders, and a link that is slower than the sender. Two network namespaces, with a
+ * Python peer in the other one; where they cannot be had this is skipped, with the reason printed.
  */
 import { execFile, spawnSync } from "node:child_process"
 import { fileURLToPath } from "node:url"

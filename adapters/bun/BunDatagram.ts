@@ -1,7 +1,8 @@
 /**
- * Datagram sockets of Bun, over `Bun.udpSocket`; those that share a port, set the size of a buffer or leave IPv4 alone are opened by
- * its `node:dgram`, for want of such options. What the kernel does not take at once waits here until it does, in order.
- * Bun has IP_RECVERR on: every ICMP error comes up, also without a connection, and fails the next send, whoever that is to.
+ * Datagram sockets of Bun, over `Bun.udpSocket`; those that share a port, set the size of a buffer or leave IPv4 alone
+ * are opened by its `node:dgram`, for want of such options. What the kernel does not take at once waits here until it
+ * does, in order. Bun has IP_RECVERR on: every ICMP error comes up, also without a connection, and fails the next send,
+ * whoever that is to.
  */
 import type {
   BindDatagramEvents,

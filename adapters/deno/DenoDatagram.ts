@@ -1,7 +1,8 @@
 /**
- * Datagram sockets of Deno, over its `node:dgram`: its own are there with `--unstable-net` only, and know neither a peer nor an interface.
- * That module ends the process where permission to bind is lacking, so it is asked for here first; its connected sockets hear everybody,
- * so strangers are dropped here; sends under way overtake each other, so there is one; and each datagram comes in 64 KiB, so it is copied.
+ * Datagram sockets of Deno, over its `node:dgram`: its own are there with `--unstable-net` only, and know neither a
+ * peer nor an interface. That module ends the process where permission to bind is lacking, so it is asked for here
+ * first; its connected sockets hear everybody, so strangers are dropped here; sends under way overtake each other, so
+ * there is one; and each datagram comes in 64 KiB, so it is copied.
  */
 import type {
   BindDatagramEvents,
@@ -36,7 +37,10 @@ export const bindDatagram = (request: DatagramRequest, events: BindDatagramEvent
   }
 }
 
-/** A connected socket of the kernel has the address that its datagrams leave from; for a peer on this machine that is known here too. */
+/**
+ * A connected socket of the kernel has the address that its datagrams leave from; for a peer on this machine that is
+ * known here too.
+ */
 const localized = (request: DatagramRequest): DatagramRequest => {
   const { endpoint, remote } = request
   if (remote === undefined || !isLoopback(remote.host) || !isUnspecified(endpoint.host)) return request

@@ -1,7 +1,7 @@
 /**
  * A datagram socket of a memory network: one machine whose interface is its loopback, with broadcast and multicast.
- * Nothing is lost, doubled or reordered on the way; a datagram is delivered in one task, and its sender told after that.
- * Where nobody is bound a connected sender is refused, as by ICMP; any other hears nothing.
+ * Nothing is lost, doubled or reordered on the way; a datagram is delivered in one task, and its sender told after
+ * that. Where nobody is bound a connected sender is refused, as by ICMP; any other hears nothing.
  */
 import type {
   DatagramEvents,
@@ -122,7 +122,10 @@ export class MemoryDatagram implements DatagramHandle, Binding {
     return MemoryDatagram.#nearest(open, to, from)
   }
 
-  /** The one that a kernel chooses: the connected before the others, the address itself before a wildcard; sharers by the sender's port. */
+  /**
+   * The one that a kernel chooses: the connected before the others, the address itself before a wildcard; sharers by
+   * the sender's port.
+   */
   static #nearest(
     open: ReadonlyArray<MemoryDatagram>,
     to: InetEndpoint,

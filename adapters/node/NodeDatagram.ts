@@ -1,7 +1,7 @@
 /**
- * Datagram sockets over `node:dgram`, for Node and for what the sockets of Deno and Bun lack.
- * A datagram is never cut short: Node reads into 64 KiB. An ICMP error comes as an `error` event, on a connected socket only.
- * Names never reach it, so its look-up answers at once; without that a datagram would wait for the next tick, and be lost by a close.
+ * Datagram sockets over `node:dgram`, for Node and for what the sockets of Deno and Bun lack. A datagram is never cut
+ * short: Node reads into 64 KiB. An ICMP error comes as an `error` event, on a connected socket only. Names never reach
+ * it, so its look-up answers at once; without that a datagram would wait for the next tick, and be lost by a close.
  */
 import * as dgram from "node:dgram"
 import type {

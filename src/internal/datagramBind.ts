@@ -97,7 +97,7 @@ const open = <E extends NetError.NetError>(
       const cancel = transport.bindDatagram!(request, {
         onOpen(handle) {
           socket = new DatagramSocketImpl(handle, environment)
-          const configured = socket.unsafeConfigure(settings, about.operation)
+          const configured = socket.control.apply(settings, about.operation)
           if (Exit.isFailure(configured)) socket.unsafeClose()
           resume(Exit.as(configured, socket) as Exit.Exit<DatagramSocketImpl, E>)
           return socket

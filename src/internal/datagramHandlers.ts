@@ -1,6 +1,6 @@
 /**
- * The handlers of a server of datagrams: started within the receive callback, one fiber a datagram where there is anything to wait for.
- * Counts what runs until its answer is sent, leaves what is over the limit in the socket's queue,
+ * The handlers of a server of datagrams: started within the receive callback, one fiber a datagram where there is
+ * anything to wait for. Counts what runs until its answer is sent, leaves what is over the limit in the socket's queue,
  * and drains: wait, then interrupt, then see all of it ended.
  */
 import * as Cause from "effect/Cause"
@@ -100,7 +100,9 @@ export class DatagramHandlers {
     this.#fill()
   }
 
-  /** Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped. */
+  /**
+   * Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped.
+   */
   drain(timeout: Duration.Duration): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#draining = true

@@ -1,6 +1,6 @@
 /**
- * Options of datagram sockets: defaults, and checks that run before anything is opened or changed.
- * A check throws `InvalidOption` with the option's name, or `Unsupported`; `checked` of `options.ts` makes a typed failure of it.
+ * Options of datagram sockets: defaults, and checks that run before anything is opened or changed. A check throws
+ * `InvalidOption` with the option's name, or `Unsupported`; `checked` of `options.ts` makes a typed failure of it.
  */
 import type { DatagramSettings, Membership } from "../DatagramTransport.ts"
 import { InvalidOption } from "../NetError.ts"
@@ -11,7 +11,10 @@ import * as Options from "./options.ts"
 
 /** What can be set when a socket is opened, and changed by `configure` while it is open. */
 export interface UdpSettings {
-  /** Allows sending to broadcast addresses (SO_BROADCAST). Without it that fails with `PermissionDenied`. Default `false`. */
+  /**
+   * Allows sending to broadcast addresses (SO_BROADCAST). Without it that fails with `PermissionDenied`. Default
+   * `false`.
+   */
   readonly broadcast?: boolean | undefined
   /** How many routers a datagram may pass, 1-255. Default: the system's, mostly 64. */
   readonly ttl?: number | undefined
@@ -25,13 +28,19 @@ export interface UdpSettings {
 
 /** How to open a datagram socket. */
 export interface UdpOptions extends UdpSettings {
-  /** Lets several sockets that all ask for it bind the port (SO_REUSEADDR), as receivers of a multicast group do. Default `false`. */
+  /**
+   * Lets several sockets that all ask for it bind the port (SO_REUSEADDR), as receivers of a multicast group do.
+   * Default `false`.
+   */
   readonly reuseAddress?: boolean | undefined
   /** Lets several sockets share the port, each with its part of the senders (SO_REUSEPORT). Default `false`. */
   readonly reusePort?: boolean | undefined
   /** Keeps a socket bound to `::` from taking IPv4 too. Default `false`. */
   readonly ipv6Only?: boolean | undefined
-  /** Bytes that the kernel holds for this process before it drops. The system has a maximum of its own. Default: the system's. */
+  /**
+   * Bytes that the kernel holds for this process before it drops. The system has a maximum of its own. Default: the
+   * system's.
+   */
   readonly recvBufferSize?: number | undefined
   /** Bytes that the kernel holds of what was sent. The system has a maximum of its own. Default: the system's. */
   readonly sendBufferSize?: number | undefined

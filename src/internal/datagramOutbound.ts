@@ -1,6 +1,6 @@
 /**
- * The sending half of a datagram socket: where a datagram goes, whether it may be so long, and when the kernel has taken it.
- * Sizes and addresses are checked before the runtime is asked. Interrupting a sender stops the waiting alone.
+ * The sending half of a datagram socket: where a datagram goes, whether it may be so long, and when the kernel has
+ * taken it. Sizes and addresses are checked before the runtime is asked. Interrupting a sender stops the waiting alone.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -32,11 +32,17 @@ const sendKinds: ReadonlySet<ErrorKind> = new Set([
   "ConnectionClosed"
 ])
 
-/** What the network may have said (ICMP) of an earlier datagram, and a kernel with IP_RECVERR then answers to the next send. */
+/**
+ * What the network may have said (ICMP) of an earlier datagram, and a kernel with IP_RECVERR then answers to the next
+ * send.
+ */
 const beforehand: ReadonlySet<ErrorKind> = new Set(["ConnectionRefused", "HostUnreachable", "NetworkUnreachable"])
 const attempts = 4
 
-/** A datagram's length field has 16 bits: less 8 for its header, and 20 more where IPv4 counts its own (RFC 768, RFC 791, RFC 8200). */
+/**
+ * A datagram's length field has 16 bits: less 8 for its header, and 20 more where IPv4 counts its own (RFC 768, RFC
+ * 791, RFC 8200).
+ */
 const largest = (host: string): number => host.includes(":") && !host.startsWith("::ffff:") ? 65527 : 65507
 
 const encoder = new TextEncoder()

@@ -1,6 +1,6 @@
 /**
- * Datagrams that have come and were not received yet: bounded in number and in bytes, drops counted.
- * What does not fit is dropped whole, the oldest or the newest as chosen. Every operation is O(1) amortised. Effect-free.
+ * Datagrams that have come and were not received yet: bounded in number and in bytes, drops counted. What does not fit
+ * is dropped whole, the oldest or the newest as chosen. Every operation is O(1) amortised. Effect-free.
  */
 import type { Datagram } from "../UdpSocket.ts"
 

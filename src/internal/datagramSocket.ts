@@ -1,7 +1,8 @@
 /**
- * The state behind `UdpSocket` and `UdpConnection`: the seam's events come in below, the public effects go out above.
- * A datagram goes to the request it answers, else to a server's handler, else to the queue; a waiting receiver holds none, so that
- * interrupting one loses nothing. What the network reports (ICMP) fails who waits on a connected socket, and ends no socket.
+ * The state behind `UdpSocket` and `UdpConnection`: the seam's events come in below, the public effects go out above. A
+ * datagram goes to the request it answers, else to a server's handler, else to the queue; a waiting receiver holds
+ * none, so that interrupting one loses nothing. What the network reports (ICMP) fails who waits on a connected socket,
+ * and ends no socket.
  */
 import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
@@ -10,16 +11,15 @@ import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import type { DatagramEvents, DatagramHandle, DatagramSettings, Membership } from "../DatagramTransport.ts"
+import type { DatagramEvents, DatagramHandle } from "../DatagramTransport.ts"
 import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
 import { type AddressInput, InetAddress } from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
 import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.ts"
-import * as DatagramOptions from "./datagramOptions.ts"
+import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
-import * as Options from "./options.ts"
 import { plain } from "./reads.ts"
 import { Requests } from "./requests.ts"
 import { nextTurn, type Resume, wake } from "./turn.ts"
@@ -39,7 +39,6 @@ export interface DatagramEnvironment {
 }
 
 const receiveKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionRefused", "HostUnreachable", "NetworkUnreachable"])
-const configureKinds: ReadonlySet<ErrorKind> = new Set(["PermissionDenied", "ResourceExhausted"])
 
 export class DatagramSocketImpl implements Socket, DatagramEvents {
   readonly [TypeId]: TypeId = TypeId
@@ -47,13 +46,13 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   readonly remoteAddress: InetAddress | undefined
   readonly queue: DatagramQueue
   readonly outbound: DatagramOutbound
+  readonly control: DatagramControl
   readonly requests: Requests
   /** Takes a datagram before it is queued: a server that has a handler to spare. */
   onDatagram: ((datagram: Datagram) => boolean) | undefined
   received = 0
   readonly #handle: DatagramHandle
   readonly #transport: Transport
-  readonly #memberships = new Set<string>()
   #errors = 0
   #receivers: Array<Receiver> = []
   /** What the network said of the peer while nobody waited, for the next receive. */
@@ -73,6 +72,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     this.queue = new DatagramQueue(bounds)
     this.requests = new Requests(clock)
     this.outbound = new DatagramOutbound(handle, transport, this.address, remote)
+    this.control = new DatagramControl(handle, transport, this.address, this.outbound)
   }
 
   get stats(): Effect.Effect<UdpStats> {
@@ -106,7 +106,10 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
   )
 
-  /** For a receiver that found nothing: the failure, or the wait for a datagram and then `retry`. Without a canceler, as `Inbound.wait`. */
+  /**
+   * For a receiver that found nothing: the failure, or the wait for a datagram and then `retry`. Without a canceler, as
+   * `Inbound.wait`.
+   */
   #wait<A>(
     fiber: Receiver["fiber"],
     retry: Effect.Effect<A, NetError.DatagramReceiveError>
@@ -126,7 +129,9 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     })
   }
 
-  /** Every one: the first may be a fiber that was interrupted and has not ended yet, and who finds nothing waits again. */
+  /**
+   * Every one: the first may be a fiber that was interrupted and has not ended yet, and who finds nothing waits again.
+   */
   #wakeReceivers(): void {
     const receivers = this.#receivers
     if (receivers.length === 0) return
@@ -146,84 +151,12 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   // --- options and groups ---
 
-  readonly configure: Socket["configure"] = (settings) =>
-    Effect.flatMap(
-      Options.valid(() => DatagramOptions.resolveSettings(settings)),
-      (resolved) => this.unsafeConfigure(resolved, "configure")
-    )
-
-  unsafeConfigure(
-    settings: DatagramSettings,
-    operation: "configure" | "bind" | "connect"
-  ): Exit.Exit<void, NetError.DatagramError> {
-    return this.#attempt(operation, "multicastInterface", settings.multicastInterface, () => {
-      this.#handle.configure(settings)
-      this.outbound.broadcast = settings.broadcast ?? this.outbound.broadcast
-    })
+  get configure(): Socket["configure"] {
+    return this.control.configure
   }
 
-  readonly joinMulticast: Socket["joinMulticast"] = (group, options = {}) =>
-    Effect.flatMap(
-      Options.checked(() => this.#membership(group, options)),
-      (membership) =>
-        Effect.acquireRelease(
-          Effect.suspend(() => this.#attempt("join", "interface", membership.interface, () => this.#join(membership))),
-          () => Effect.sync(() => this.#leave(membership))
-        )
-    )
-
-  #membership(group: string, options: DatagramOptions.MulticastOptions): Membership {
-    const family = this.address.host.includes(":") ? 6 : 4
-    const membership = DatagramOptions.resolveMembership(group, options, family, this.#transport)
-    if (!this.#memberships.has(nameOf(membership))) return membership
-    throw new NetError.InvalidOption({
-      option: "group",
-      value: group,
-      expected: "a group that this socket has yet to join"
-    })
-  }
-
-  #join(membership: Membership): void {
-    this.#handle.join(membership)
-    this.#memberships.add(nameOf(membership))
-  }
-
-  #leave(membership: Membership): void {
-    this.#memberships.delete(nameOf(membership))
-    if (this.#closing) return
-    try {
-      this.#handle.leave(membership)
-    } catch {
-      // The interface is gone, and the membership with it.
-    }
-  }
-
-  /** What the runtime does not take an interface for is an option that is wrong. */
-  #attempt(
-    operation: NetError.Operation,
-    option: string,
-    value: string | undefined,
-    run: () => void
-  ): Exit.Exit<void, NetError.DatagramError> {
-    if (this.#closing) return Exit.fail(this.#closedByUs(operation))
-    try {
-      return Exit.succeed(run())
-    } catch (cause) {
-      const failure = this.#transport.classify(cause)
-      return Exit.fail(
-        failure.kind === "AddressNotAvailable" && value !== undefined
-          ? new NetError.InvalidOption({
-            option,
-            value,
-            expected: "an IP address or the name of an interface of this machine"
-          })
-          : NetError.fromFailure<NetError.DatagramError>(failure, configureKinds, {
-            operation,
-            address: this.address,
-            cause
-          })
-      )
-    }
+  get joinMulticast(): Socket["joinMulticast"] {
+    return this.control.joinMulticast
   }
 
   // --- the end ---
@@ -292,5 +225,3 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     for (const listener of this.#awaiting.splice(0)) listener()
   }
 }
-
-const nameOf = ({ group, interface: name, source }: Membership): string => `${group} ${name} ${source}`

@@ -23,8 +23,8 @@ export const familyOf = (host: string): 4 | 6 | undefined => {
 export const mapped = (host: string): string => `::ffff:${host}`
 
 /**
- * The address with an IP address for its host: itself, or the first that its name has. Of `family`, where it is given; an IPv6 socket
- * takes IPv4 addresses as mapped ones.
+ * The address with an IP address for its host: itself, or the first that its name has. Of `family`, where it is given;
+ * an IPv6 socket takes IPv4 addresses as mapped ones.
  */
 export const resolve = (
   transport: Transport,

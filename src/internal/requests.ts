@@ -1,6 +1,6 @@
 /**
- * The requests of one socket that wait for an answer, and what is remembered of those that have had it.
- * An answer goes to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
+ * The requests of one socket that wait for an answer, and what is remembered of those that have had it. An answer goes
+ * to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
  * All else is none of its business and stays receivable.
  */
 import type * as Clock from "effect/Clock"

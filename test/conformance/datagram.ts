@@ -1,7 +1,7 @@
 /**
- * Datagram sockets: what arrives is whole and says from whom, what waits is bounded and what is dropped is counted, and whatever
- * becomes of a peer, a receiver or a port, the socket lives on for the others. On the loopback nothing is lost that was not dropped
- * here, as long as no more is under way than a kernel holds.
+ * Datagram sockets: what arrives is whole and says from whom, what waits is bounded and what is dropped is counted, and
+ * whatever becomes of a peer, a receiver or a port, the socket lives on for the others. On the loopback nothing is lost
+ * that was not dropped here, as long as no more is under way than a kernel holds.
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"

@@ -11,6 +11,7 @@ import { churn } from "./churn.ts"
 import { closeOrder } from "./closeOrder.ts"
 import { datagram } from "./datagram.ts"
 import { datagramPeers } from "./datagramPeers.ts"
+import { datagramServer } from "./datagramServer.ts"
 import { deadlines } from "./deadlines.ts"
 import { liveness } from "./liveness.ts"
 import { nettest } from "./nettest.ts"
@@ -42,7 +43,8 @@ export const properties: ReadonlyArray<Property> = [
   ...options,
   ...churn,
   ...datagram,
-  ...datagramPeers
+  ...datagramPeers,
+  ...datagramServer
 ]
 
 /**

@@ -21,7 +21,7 @@ import type { AddressInput } from "../../src/SocketAddress.ts"
 import * as Udp from "../../src/Udp.ts"
 import type { Datagram, Socket, UdpSocket } from "../../src/UdpSocket.ts"
 import type { Capability } from "../../src/Transport.ts"
-import { fail, type PropertyFailure } from "./assert.ts"
+import { equal, fail, type PropertyFailure } from "./assert.ts"
 
 /**
  * Where properties listen: each listener asks for an address of its own, by default a free port of 127.0.0.1.
@@ -98,6 +98,16 @@ export const two = (
 /** The next datagrams, so many. */
 export const take = (socket: Socket, count: number): Effect.Effect<ReadonlyArray<Datagram>, DatagramReceiveError> =>
   Effect.map(Stream.runCollect(Stream.take(socket.datagrams, count)), Chunk.toReadonlyArray)
+
+/** Datagrams as text. */
+export const said = (datagrams: ReadonlyArray<Datagram>): string => datagrams.map(({ bytes }) => text(bytes)).join()
+
+/** That no datagram waits, which takes a little while to be sure of. */
+export const nothing = (socket: Socket, when: string): Effect.Effect<void, PropertyFailure> =>
+  Effect.gen(function* () {
+    yield* pause(50)
+    yield* equal((yield* socket.stats).queued, 0, `datagrams that wait ${when}`)
+  })
 
 /** Pseudo-random bytes: the same for the same seed (xorshift32, Marsaglia 2003). */
 export const pattern = (size: number, seed = 1): Uint8Array => {

@@ -255,11 +255,13 @@ describe("the server", () => {
     }))
 
   onMemory("replies with more than a command may have", () =>
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { command } = yield* RespClient.connect(yield* serve(10 * 1024 * 1024))
       yield* command("SET", "a", new Uint8Array(5 * 1024 * 1024))
       const replies = yield* command("MGET", "a", "a", "a")
-      expect((replies as ReadonlyArray<Uint8Array>).map((value) => value.length)).toEqual(Array(3).fill(5 * 1024 * 1024))
+      expect((replies as ReadonlyArray<Uint8Array>).map((value) => value.length)).toEqual(
+        Array(3).fill(5 * 1024 * 1024)
+      )
     }))
 
   onMemory("answers a pipeline in order, with any bytes in keys and values", () =>

@@ -1,5 +1,6 @@
 /**
- * Talks to another host on a real link, and prints what became of it as JSON; `test/otherHost.test.ts` starts it in a namespace.
+ * Talks to another host on a real link, and prints what became of it as JSON; `test/otherHost.test.ts` starts it in a
+ * namespace.
  */
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
