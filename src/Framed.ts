@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
+import { ByteWriter } from "./framing/ByteWriter.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
@@ -166,6 +167,9 @@ interface Slot<Out> {
   answer: Option.Option<Out>
 }
 
+/** Replies of one batch leave when they are so many bytes. */
+const batchSize = 65536
+
 /** @internal */
 export class FramedImpl<Out, In> implements Framed<Out, In> {
   readonly [TypeId]: TypeId = TypeId
@@ -173,6 +177,7 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   readonly reader: FrameReader<Out>
   readonly receive: Framed<Out, In>["receive"]
   readonly #encoder: Encoder<In>
+  readonly #replies = new ByteWriter()
   readonly #slots: Array<Slot<Out>> = []
   readonly #answers = Effect.unsafeMakeSemaphore(1)
 
@@ -230,12 +235,16 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return Effect.suspend(() => Effect.as(this.connection.unread(this.reader.decoder.leftover()), this.connection))
   }
 
-  /** Encodes a reply to leave with the others of this turn; gives an effect only where it was refused or has to wait. */
+  /** Adds a reply to those of this batch; gives an effect only where it was refused or has to wait. */
   unsafeReply(message: In): Effect.Effect<void, SendError> | undefined {
-    const bytes = this.#encoder.encode(message)
-    return Either.isLeft(bytes)
-      ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
-      : this.connection.unsafeReply(bytes.right)
+    const refusal = this.#encoder.append(message, this.#replies)
+    if (refusal !== undefined) return Exit.fail(located(refusal, this.connection.remoteAddress))
+    return this.#replies.length >= batchSize ? this.unsafeFlush() : undefined
+  }
+
+  /** Sends the replies of this batch. */
+  unsafeFlush(): Effect.Effect<void, SendError> | undefined {
+    return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
   #write(
@@ -243,6 +252,8 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     accepted?: () => void
   ): Effect.Effect<void, SendError> {
     return Effect.suspend((): Effect.Effect<void, SendError> => {
+      const replies = this.unsafeFlush()
+      if (replies !== undefined) return Effect.zipRight(replies, this.#write(encode, accepted))
       const bytes = encode()
       return Either.isLeft(bytes)
         ? Exit.fail(located(bytes.left, this.connection.remoteAddress))

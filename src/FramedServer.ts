@@ -115,10 +115,29 @@ const handleFrom = <Out, In, E, R>(
   onMessage: OnMessage<Out, In, E, R>
 ): Effect.Effect<void, E | SendError, R> | undefined => {
   for (let i = start; i < messages.length; i++) {
-    const replying = answer(session, onMessage(messages[i]!))
-    if (replying !== undefined) return Effect.flatMap(replying, () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void)
+    const replying = handle(session, messages[i]!, onMessage)
+    if (replying !== undefined) {
+      // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
+      const replies = session.unsafeFlush()
+      return Effect.flatMap(
+        replies === undefined ? replying : Effect.zipRight(replies, replying),
+        () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void
+      )
+    }
   }
-  return undefined
+  return session.unsafeFlush()
+}
+
+const handle = <Out, In, E, R>(
+  session: FramedImpl<Out, In>,
+  message: Out,
+  onMessage: OnMessage<Out, In, E, R>
+): Effect.Effect<void, E | SendError, R> | undefined => {
+  try {
+    return answer(session, onMessage(message))
+  } catch (defect) {
+    return Effect.die(defect)
+  }
 }
 
 /** Sends what a handler gave. An effect only where something has to be run or waited for. */

@@ -19,7 +19,7 @@ export class ByteWriter {
   length = 0
   private start = 0
   private at = 0
-  private readonly chunks: Array<Uint8Array> = []
+  private chunks: Array<Uint8Array> = []
 
   /**
    * Makes room for `size` bytes in `bytes` and gives their position. The caller writes them all, before anything else
@@ -55,10 +55,24 @@ export class ByteWriter {
     this.bytes[at] = byte
   }
 
-  /** All that was written, in order. */
+  /** All that was written since the last call, in order. */
   take(): Array<Uint8Array> {
     this.flush()
-    return this.chunks
+    const { chunks } = this
+    this.chunks = []
+    this.length = 0
+    return chunks
+  }
+
+  /** Takes back what was written after the first `length` bytes. */
+  rewind(length: number): void {
+    this.flush()
+    for (let over = this.length - length; over > 0;) {
+      const last = this.chunks.pop()!
+      if (last.length > over) this.chunks.push(view(last, 0, last.length - over))
+      over -= Math.min(over, last.length)
+    }
+    this.length = length
   }
 
   private flush(): void {
