@@ -12,6 +12,9 @@ import { cut, pool } from "./Pool.ts"
  */
 export const copyLimit = 2048
 
+const shortText = 64
+const encoder = new TextEncoder()
+
 export class ByteWriter {
   /** Where `reserve` gave room. */
   bytes: Uint8Array = empty
@@ -47,6 +50,20 @@ export class ByteWriter {
       this.flush()
       this.chunks.push(bytes)
       this.length += bytes.length
+    }
+  }
+
+  /** Appends text as UTF-8. Short ASCII, as headers are, is written without the cost of a call to the encoder. */
+  writeText(text: string): void {
+    if (text.length > shortText) return this.write(encoder.encode(text))
+    const at = this.reserve(text.length)
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        this.rewind(this.length - text.length)
+        return this.write(encoder.encode(text))
+      }
+      this.bytes[at + i] = code
     }
   }
 
