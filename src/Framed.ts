@@ -184,14 +184,14 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   constructor(connection: ConnectionImpl, codec: Codec<Out, In>) {
     this.connection = connection
     this.reader = new FrameReader(connection, codec)
-    this.receive = this.reader.frames(1, (frames) => frames.length === 0 ? Option.none() : Option.some(frames[0]!))
+    this.receive = this.reader.frames(1, (frames) => Exit.succeed(frames.length === 0 ? Option.none() : Option.some(frames[0]!)))
     this.#encoder = codec.encoder()
   }
 
   get messages(): Framed<Out, In>["messages"] {
     return Stream.repeatEffectChunkOption(
       Effect.flatMap(
-        Effect.mapError(this.reader.frames(batch, Chunk.unsafeFromArray), Option.some),
+        Effect.mapError(this.reader.frames(batch, (frames) => Exit.succeed(Chunk.unsafeFromArray(frames))), Option.some),
         (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
       )
     )
@@ -275,7 +275,7 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     this.reader.frames(1, (frames) => {
       const slot = frames.length === 0 ? undefined : this.#slots.shift()
       if (slot !== undefined) slot.answer = Option.some(frames[0]!)
-      return frames.length === 0
+      return Exit.succeed(frames.length === 0)
     })
   )
 

@@ -97,13 +97,15 @@ const serve = <Out, In, E, R>(
   onMessage: OnMessage<Out, In, E, R>,
   onFrameError: OnFrameError<In>
 ): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-  const frames = session.reader.frames(batch, (frames) => frames)
-  const next = onFrameError === "close" ? frames : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
-  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = Effect.flatMap(next, (messages) => {
-    if (messages.length === 0) return Effect.void
-    const waiting = handleFrom(session, messages, 0, onMessage)
-    return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
-  })
+  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = session.reader.frames(
+    batch,
+    (messages): Effect.Effect<void, E | ReceiveError | SendError, R> => {
+      if (messages.length === 0) return Effect.void
+      const waiting = handleFrom(session, messages, 0, onMessage)
+      return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
+    },
+    (error) => refuse(session, error, onFrameError)
+  )
   return loop
 }
 
@@ -159,16 +161,12 @@ const answer = <In, E, R>(
 const value = <In>(session: FramedImpl<unknown, In>, reply: In | void): Effect.Effect<void, SendError> | undefined =>
   reply === undefined ? undefined : session.unsafeReply(reply as In)
 
-const isFrameError = (error: ReceiveError): error is FrameError =>
-  error._tag === "FrameTooLarge" || error._tag === "FrameMalformed" || error._tag === "FrameTruncated"
-
-/** Reacts to bytes that are no frames, and ends the messages. */
+/** Reacts to bytes that are no frames, and ends the session. */
 const refuse = <In>(
   session: FramedImpl<unknown, In>,
   error: FrameError,
-  reaction: Exclude<OnFrameError<In>, "close">
-): Effect.Effect<ReadonlyArray<never>, SendError> =>
-  Effect.as(
-    reaction === "reset" ? Effect.catchAll(session.connection.reset, () => Effect.void) : session.send(reaction(error)),
-    []
-  )
+  reaction: OnFrameError<In>
+): Effect.Effect<void, SendError | FrameError> => {
+  if (reaction === "close") return Exit.fail(error)
+  return reaction === "reset" ? Effect.ignore(session.connection.reset) : session.send(reaction(error))
+}
