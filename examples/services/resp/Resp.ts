@@ -17,8 +17,15 @@ export type Reply = Simple | RespError | number | bigint | string | Uint8Array |
 /** A simple string, such as `+OK`. */
 export class Simple {
   readonly text: string
+  #encoded: string | undefined
+
   constructor(text: string) {
     this.text = text
+  }
+
+  /** The few there are go out again and again. */
+  get encoded(): string {
+    return this.#encoded ??= `+${oneLine(this.text)}\r\n`
   }
 }
 
@@ -222,7 +229,7 @@ const write = (reply: Reply, out: Array<Framing.Piece>): ReadonlyArray<Framing.P
   if (reply instanceof Uint8Array) out.push(`$${reply.length}\r\n`, reply, "\r\n")
   else if (reply === null) out.push("$-1\r\n")
   else if (typeof reply === "number" || typeof reply === "bigint") out.push(`:${reply}\r\n`)
-  else if (reply instanceof Simple) out.push(`+${oneLine(reply.text)}\r\n`)
+  else if (reply instanceof Simple) out.push(reply.encoded)
   else if (reply instanceof RespError) out.push(`-${oneLine(reply.message)}\r\n`)
   else {
     out.push(`*${reply.length}\r\n`)
@@ -232,7 +239,7 @@ const write = (reply: Reply, out: Array<Framing.Piece>): ReadonlyArray<Framing.P
 }
 
 /** A line break in it would end the reply. */
-const oneLine = (text: string): string => /[\r\n]/.test(text) ? text.replace(/[\r\n]/g, " ") : text
+const oneLine = (text: string): string => text.replace(/[\r\n]/g, " ")
 
 // --- the codecs ---
 
