@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
+import { ByteWriter } from "./framing/ByteWriter.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
@@ -167,6 +168,9 @@ interface Slot<Out> {
   answer: Option.Option<Out>
 }
 
+/** Replies of one batch leave when they are so many bytes. */
+const batchSize = 65536
+
 /** @internal */
 export class FramedImpl<Out, In> implements Framed<Out, In> {
   readonly [TypeId]: TypeId = TypeId
@@ -174,20 +178,27 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   readonly reader: FrameReader<Out>
   readonly receive: Framed<Out, In>["receive"]
   readonly #encoder: Encoder<In>
+  readonly #replies = new ByteWriter()
   readonly #slots: Array<Slot<Out>> = []
   readonly #answers = Effect.unsafeMakeSemaphore(1)
 
   constructor(connection: ConnectionImpl, codec: Codec<Out, In>) {
     this.connection = connection
     this.reader = new FrameReader(connection, codec)
-    this.receive = this.reader.frames(1, (frames) => frames.length === 0 ? Option.none() : Option.some(frames[0]!))
+    this.receive = this.reader.frames(
+      1,
+      (frames) => Exit.succeed(frames.length === 0 ? Option.none() : Option.some(frames[0]!))
+    )
     this.#encoder = codec.encoder()
   }
 
   get messages(): Framed<Out, In>["messages"] {
     return Stream.repeatEffectChunkOption(
       Effect.flatMap(
-        Effect.mapError(this.reader.frames(batch, Chunk.unsafeFromArray), Option.some),
+        Effect.mapError(
+          this.reader.frames(batch, (frames) => Exit.succeed(Chunk.unsafeFromArray(frames))),
+          Option.some
+        ),
         (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
       )
     )
@@ -231,12 +242,16 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return Effect.suspend(() => Effect.as(this.connection.unread(this.reader.decoder.leftover()), this.connection))
   }
 
-  /** Encodes a reply to leave with the others of this turn; gives an effect only where it was refused or has to wait. */
+  /** Adds a reply to those of this batch; gives an effect only where it was refused or has to wait. */
   unsafeReply(message: In): Effect.Effect<void, SendError> | undefined {
-    const bytes = this.#encoder.encode(message)
-    return Either.isLeft(bytes)
-      ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
-      : this.connection.unsafeReply(bytes.right)
+    const refusal = this.#encoder.append(message, this.#replies)
+    if (refusal !== undefined) return Exit.fail(located(refusal, this.connection.remoteAddress))
+    return this.#replies.length >= batchSize ? this.unsafeFlush() : undefined
+  }
+
+  /** Sends the replies of this batch. */
+  unsafeFlush(): Effect.Effect<void, SendError> | undefined {
+    return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
   #write(
@@ -244,6 +259,8 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     accepted?: () => void
   ): Effect.Effect<void, SendError> {
     return Effect.suspend((): Effect.Effect<void, SendError> => {
+      const replies = this.unsafeFlush()
+      if (replies !== undefined) return Effect.zipRight(replies, this.#write(encode, accepted))
       const bytes = encode()
       return Either.isLeft(bytes)
         ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
@@ -265,7 +282,7 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     this.reader.frames(1, (frames) => {
       const slot = frames.length === 0 ? undefined : this.#slots.shift()
       if (slot !== undefined) slot.answer = Option.some(frames[0]!)
-      return frames.length === 0
+      return Exit.succeed(frames.length === 0)
     })
   )
 

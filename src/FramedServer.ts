@@ -99,15 +99,15 @@ const serve = <Out, In, E, R>(
   onMessage: OnMessage<Out, In, E, R>,
   onFrameError: OnFrameError<In>
 ): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-  const frames = session.reader.frames(batch, (frames) => frames)
-  const next = onFrameError === "close"
-    ? frames
-    : Effect.catchIf(frames, isFrameError, (error) => refuse(session, error, onFrameError))
-  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = Effect.flatMap(next, (messages) => {
-    if (messages.length === 0) return Effect.void
-    const waiting = handleFrom(session, messages, 0, onMessage)
-    return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
-  })
+  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = session.reader.frames(
+    batch,
+    (messages): Effect.Effect<void, E | ReceiveError | SendError, R> => {
+      if (messages.length === 0) return Effect.void
+      const waiting = handleFrom(session, messages, 0, onMessage)
+      return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
+    },
+    (error) => refuse(session, error, onFrameError)
+  )
   return loop
 }
 
@@ -119,12 +119,29 @@ const handleFrom = <Out, In, E, R>(
   onMessage: OnMessage<Out, In, E, R>
 ): Effect.Effect<void, E | SendError, R> | undefined => {
   for (let i = start; i < messages.length; i++) {
-    const replying = answer(session, onMessage(messages[i]!))
+    const replying = handle(session, messages[i]!, onMessage)
     if (replying !== undefined) {
-      return Effect.flatMap(replying, () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void)
+      // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
+      const replies = session.unsafeFlush()
+      return Effect.flatMap(
+        replies === undefined ? replying : Effect.zipRight(replies, replying),
+        () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void
+      )
     }
   }
-  return undefined
+  return session.unsafeFlush()
+}
+
+const handle = <Out, In, E, R>(
+  session: FramedImpl<Out, In>,
+  message: Out,
+  onMessage: OnMessage<Out, In, E, R>
+): Effect.Effect<void, E | SendError, R> | undefined => {
+  try {
+    return answer(session, onMessage(message))
+  } catch (defect) {
+    return Effect.die(defect)
+  }
 }
 
 /** Sends what a handler gave. An effect only where something has to be run or waited for. */
@@ -133,6 +150,8 @@ const answer = <In, E, R>(
   reply: Reply<In, E, R>
 ): Effect.Effect<void, E | SendError, R> | undefined => {
   if (reply === undefined) return undefined
+  // Most replies are told from effects by these, which cost less than looking for a symbol in an array of bytes.
+  if (typeof reply !== "object" || reply === null || reply instanceof Uint8Array) return value(session, reply as In)
   if (Effect.isEffect(reply)) {
     if (Exit.isExit(reply) && Exit.isSuccess(reply)) return value(session, reply.value as In | void)
     return Effect.flatMap(reply as Effect.Effect<In | void, E, R>, (given) => value(session, given) ?? Effect.void)
@@ -146,16 +165,12 @@ const answer = <In, E, R>(
 const value = <In>(session: FramedImpl<unknown, In>, reply: In | void): Effect.Effect<void, SendError> | undefined =>
   reply === undefined ? undefined : session.unsafeReply(reply as In)
 
-const isFrameError = (error: ReceiveError): error is FrameError =>
-  error._tag === "FrameTooLarge" || error._tag === "FrameMalformed" || error._tag === "FrameTruncated"
-
-/** Reacts to bytes that are no frames, and ends the messages. */
+/** Reacts to bytes that are no frames, and ends the session. */
 const refuse = <In>(
   session: FramedImpl<unknown, In>,
   error: FrameError,
-  reaction: Exclude<OnFrameError<In>, "close">
-): Effect.Effect<ReadonlyArray<never>, SendError> =>
-  Effect.as(
-    reaction === "reset" ? Effect.catchAll(session.connection.reset, () => Effect.void) : session.send(reaction(error)),
-    []
-  )
+  reaction: OnFrameError<In>
+): Effect.Effect<void, SendError | FrameError> => {
+  if (reaction === "close") return Exit.fail(error)
+  return reaction === "reset" ? Effect.ignore(session.connection.reset) : session.send(reaction(error))
+}

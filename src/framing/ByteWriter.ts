@@ -12,6 +12,9 @@ import { cut, pool } from "./Pool.ts"
  */
 export const copyLimit = 2048
 
+const shortText = 64
+const encoder = new TextEncoder()
+
 export class ByteWriter {
   /** Where `reserve` gave room. */
   bytes: Uint8Array = empty
@@ -19,7 +22,7 @@ export class ByteWriter {
   length = 0
   private start = 0
   private at = 0
-  private readonly chunks: Array<Uint8Array> = []
+  private chunks: Array<Uint8Array> = []
 
   /**
    * Makes room for `size` bytes in `bytes` and gives their position. The caller writes them all, before anything else
@@ -50,15 +53,43 @@ export class ByteWriter {
     }
   }
 
+  /** Appends text as UTF-8. Short ASCII, as headers are, is written without the cost of a call to the encoder. */
+  writeText(text: string): void {
+    if (text.length > shortText) return this.write(encoder.encode(text))
+    const at = this.reserve(text.length)
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 0x7f) {
+        this.rewind(this.length - text.length)
+        return this.write(encoder.encode(text))
+      }
+      this.bytes[at + i] = code
+    }
+  }
+
   writeByte(byte: number): void {
     const at = this.reserve(1)
     this.bytes[at] = byte
   }
 
-  /** All that was written, in order. */
+  /** All that was written since the last call, in order. */
   take(): Array<Uint8Array> {
     this.flush()
-    return this.chunks
+    const { chunks } = this
+    this.chunks = []
+    this.length = 0
+    return chunks
+  }
+
+  /** Takes back what was written after the first `length` bytes. */
+  rewind(length: number): void {
+    this.flush()
+    for (let over = this.length - length; over > 0;) {
+      const last = this.chunks.pop()!
+      if (last.length > over) this.chunks.push(view(last, 0, last.length - over))
+      over -= Math.min(over, last.length)
+    }
+    this.length = length
   }
 
   private flush(): void {

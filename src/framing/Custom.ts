@@ -4,6 +4,7 @@
  */
 import { InvalidOption } from "../NetError.ts"
 import { view } from "./Bytes.ts"
+import type { ByteWriter } from "./ByteWriter.ts"
 import type { Codec } from "./Codec.ts"
 import { fromFramer, fromSpec } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
@@ -50,11 +51,18 @@ export interface Parsed<out A> {
 }
 
 /**
- * What an encoder of one's own gives: the bytes of a frame, in one or more pieces.
+ * What an encoder of one's own gives: a frame, whole or in pieces.
  *
  * @category models
  */
-export type Encoded = Uint8Array | ReadonlyArray<Uint8Array> | Refusal
+export type Encoded = Piece | ReadonlyArray<Piece> | Refusal
+
+/**
+ * Bytes, or a text for its UTF-8 bytes.
+ *
+ * @category models
+ */
+export type Piece = Uint8Array | string
 
 /**
  * A framing whose frames have a header that says where the payload ends.
@@ -160,10 +168,11 @@ class ParsingFramer<A> extends CustomFramer {
   }
 }
 
-const pieces = (encoded: Encoded): ReadonlyArray<Uint8Array> => {
-  if (encoded instanceof Uint8Array) return [encoded]
-  if ("malformed" in encoded) throw new Malformed(encoded.malformed)
-  return encoded
+const put = (encoded: Encoded, out: ByteWriter): void => {
+  if (typeof encoded === "string") out.writeText(encoded)
+  else if (encoded instanceof Uint8Array) out.write(encoded)
+  else if ("malformed" in encoded) throw new Malformed(encoded.malformed)
+  else for (const piece of encoded) typeof piece === "string" ? out.writeText(piece) : out.write(piece)
 }
 
 const locating = (open: () => Locating): Codec<Uint8Array> => {
@@ -175,7 +184,7 @@ const locating = (open: () => Locating): Codec<Uint8Array> => {
     framer: () => new LocatingFramer(open().locate, maxHeader),
     writing: () => {
       const { encode } = open()
-      return (payload, out) => pieces(encode(payload)).forEach((piece) => out.write(piece))
+      return (payload, out) => put(encode(payload), out)
     }
   })
 }
@@ -192,10 +201,9 @@ const parsing = <A, B>(open: () => Parsing<A, B>): Codec<A, B> => {
     writing: () => {
       const { encode } = open()
       return (value, out) => {
-        const parts = pieces(encode(value))
-        const size = parts.reduce((sum, part) => sum + part.length, 0)
-        if (size > max) throw new TooLarge(size)
-        parts.forEach((part) => out.write(part))
+        const before = out.length
+        put(encode(value), out)
+        if (out.length - before > max) throw new TooLarge(out.length - before)
       }
     }
   })

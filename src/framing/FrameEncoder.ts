@@ -23,6 +23,12 @@ export interface Encoder<in A> {
   encodeAll(frames: Iterable<A>): Either.Either<ReadonlyArray<Uint8Array>, FrameError>
   /** How many bytes this encoder has given so far. */
   readonly offset: number
+  /**
+   * Adds one frame to those that a writer holds already; a refused one leaves nothing behind.
+   *
+   * @internal
+   */
+  append(frame: A, out: ByteWriter): FrameError | undefined
 }
 
 /** Writes one value as a frame, or throws `TooLarge`, `Malformed` or what a transform of the user's throws. */
@@ -51,6 +57,19 @@ export class FrameEncoder<A> implements Encoder<A> {
     }
     this.offset += out.length
     return Either.right(out.take())
+  }
+
+  append(frame: A, out: ByteWriter): FrameError | undefined {
+    const before = out.length
+    try {
+      this.write(frame, out)
+    } catch (thrown) {
+      const refusal = this.refusal(thrown, this.offset + out.length - before)
+      out.rewind(before)
+      return refusal
+    }
+    this.offset += out.length - before
+    return undefined
   }
 
   private refusal(thrown: unknown, offset: number): FrameError {

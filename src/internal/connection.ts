@@ -151,11 +151,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
     return this.#outbound.writeAll(chunks, accepted)
   }
 
-  /** Writes one message to leave with the others of this turn. An effect only where it has to wait, or has failed. */
+  /** Writes one message. An effect only where it has to wait, or has failed. */
   unsafeReply(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, NetError.WriteError> | undefined {
-    if (!this.#outbound.holds) return this.#outbound.writeAll(chunks)
-    for (const chunk of chunks) this.#outbound.hold(chunk)
-    return this.#outbound.holds ? undefined : this.#outbound.room()
+    const writing = this.#outbound.writeAll(chunks)
+    return writing === Effect.void ? undefined : writing
   }
 
   // --- the end ---

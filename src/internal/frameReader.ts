@@ -25,16 +25,24 @@ export class FrameReader<Out> {
     this.decoder = codec.decoder()
   }
 
-  /** An effect that gives the next frames, at most `limit`; `none` at the end of stream, again and again. */
-  frames<A>(limit: number, give: (frames: ReadonlyArray<Out>) => A): Effect.Effect<A, ReadError | FrameError> {
+  /**
+   * An effect that goes on with `next` and the next frames, at most `limit`; with none at the end of stream, again and again.
+   * Frames that cannot be had any more are `failed`.
+   */
+  frames<A, E = never, R = never>(
+    limit: number,
+    next: (frames: ReadonlyArray<Out>) => Effect.Effect<A, E, R>,
+    failed: (error: FrameError) => Effect.Effect<A, E | FrameError, R> = Exit.fail
+  ): Effect.Effect<A, E | ReadError | FrameError, R> {
     const { inbound } = this.#connection
-    const self: Effect.Effect<A, ReadError | FrameError> = taking(() => {
+    const self: Effect.Effect<A, E | ReadError | FrameError, R> = taking(() => {
       const out: Array<Out> = []
       const failure = this.#decode(out, limit)
-      if (out.length > 0) return Exit.succeed(give(out))
-      if (failure !== undefined) return Exit.fail(located(failure, this.#connection.remoteAddress))
-      return this.#ended ? Exit.succeed(give(out)) : settled(inbound, end) ?? inbound.wait(self, 1)
+      if (out.length > 0) return next(out)
+      if (failure !== undefined) return failed(located(failure, this.#connection.remoteAddress))
+      return this.#ended ? next(out) : settled(inbound, end) ?? more
     })
+    const more = inbound.wait(self, 1)
     const end = Effect.suspend(() => {
       this.#ended = true
       this.decoder.end()

@@ -131,8 +131,8 @@ export class Inbound extends Entry {
    * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`. It may be run many times.
    * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
    */
-  wait<A, E>(retry: Effect.Effect<A, E>, want: number): Effect.Effect<A, E> {
-    return Effect.async<A, E>((resume) => {
+  wait<A, E, R>(retry: Effect.Effect<A, E, R>, want: number): Effect.Effect<A, E, R> {
+    return Effect.async<A, E, R>((resume) => {
       if (this.queue.size >= want || this.#done) {
         resume(retry)
         return

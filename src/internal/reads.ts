@@ -14,18 +14,18 @@ import type { Inbound } from "./inbound.ts"
 type Address = () => SocketAddress
 
 /** For a reader that found no bytes: the failure, or what it does at the end of stream; nothing if more may come. */
-export const settled = <A, E>(
+export const settled = <A, E, R>(
   inbound: Inbound,
-  end: Effect.Effect<A, E>
-): Effect.Effect<A, E | ReadError> | undefined => inbound.failure?.() ?? (inbound.ended ? end : undefined)
+  end: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | ReadError, R> | undefined => inbound.failure?.() ?? (inbound.ended ? end : undefined)
 
 /**
  * A step that takes bytes. Effect lets a fiber yield after 2048 steps, between any two of them; whoever was
  * interrupted there with bytes in hand would lose them. So a fiber that is about to yield does it before it takes any.
  */
-export const taking = <A, E>(step: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+export const taking = <A, E, R>(step: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
   // Cheaper than `withFiberRuntime`, which makes a status for each step.
-  const self: Effect.Effect<A, E> = Effect.suspend(() => {
+  const self: Effect.Effect<A, E, R> = Effect.suspend(() => {
     const fiber = Fiber.getCurrentFiber()
     return Option.isSome(fiber) && fiber.value.currentOpCount >= stepsBeforeYield
       ? Effect.zipRight(Effect.yieldNow(), self)

@@ -58,7 +58,7 @@ export const server = Framing.make<Request | typeof dropped, Reply>(() => {
       const ended = bytes[next - 2] === cr && bytes[next - 1] === lf
       return { value: { words, data: ended ? bytes.subarray(end + 1, next - 2) : "bad data chunk" }, next }
     },
-    encode: (reply) => typeof reply === "string" ? ascii(`${reply}\r\n`) : [...reply.flatMap(block), ascii("END\r\n")]
+    encode: (reply) => typeof reply === "string" ? `${reply}\r\n` : [...reply.flatMap(block), "END\r\n"]
   }
 })
 
@@ -68,9 +68,9 @@ const [cr, lf] = [0x0d, 0x0a]
 const size = (word: string | undefined): number | undefined =>
   /^\d+$/.test(word ?? "") ? Math.min(Number(word), Number.MAX_SAFE_INTEGER - maxLine) : undefined
 
-const block = ({ flags, key, unique, value }: Found): ReadonlyArray<Uint8Array> => {
+const block = ({ flags, key, unique, value }: Found): ReadonlyArray<Framing.Piece> => {
   const head = `VALUE ${key} ${flags} ${value.length}${unique === undefined ? "" : ` ${unique}`}\r\n`
-  return [ascii(head), value, ascii("\r\n")]
+  return [latin1(head), value, "\r\n"]
 }
 
 // Keys may be any bytes but blanks, in whatever encoding; a character of a key is a byte of it.
@@ -80,4 +80,4 @@ const text = (bytes: Uint8Array): string => {
   return String.fromCharCode.apply(null, bytes as unknown as Array<number>)
 }
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+const latin1 = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))

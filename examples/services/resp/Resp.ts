@@ -17,15 +17,15 @@ export type Reply = Simple | RespError | number | bigint | string | Uint8Array |
 /** A simple string, such as `+OK`. */
 export class Simple {
   readonly text: string
-  #encoded: Uint8Array | undefined
+  #encoded: string | undefined
 
   constructor(text: string) {
     this.text = text
   }
 
   /** The few there are go out again and again. */
-  get encoded(): Uint8Array {
-    return this.#encoded ??= ascii(`+${oneLine(this.text)}\r\n`)
+  get encoded(): string {
+    return this.#encoded ??= `+${oneLine(this.text)}\r\n`
   }
 }
 
@@ -221,23 +221,18 @@ const words = (line: Uint8Array): Command => {
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
-const ascii = (text: string): Uint8Array => encoder.encode(text)
-
-const crlf = ascii("\r\n")
-const nil = ascii("$-1\r\n")
-const bulkHeaders = Array.from({ length: 1024 }, (_, length) => ascii(`$${length}\r\n`))
 
 export const OK = new Simple("OK")
 
-const write = (reply: Reply, out: Array<Uint8Array>): Array<Uint8Array> => {
+const write = (reply: Reply, out: Array<Framing.Piece>): ReadonlyArray<Framing.Piece> => {
   if (typeof reply === "string") return write(encoder.encode(reply), out)
-  if (reply instanceof Uint8Array) out.push(bulkHeaders[reply.length] ?? ascii(`$${reply.length}\r\n`), reply, crlf)
-  else if (reply === null) out.push(nil)
-  else if (typeof reply === "number" || typeof reply === "bigint") out.push(ascii(`:${reply}\r\n`))
+  if (reply instanceof Uint8Array) out.push(`$${reply.length}\r\n`, reply, "\r\n")
+  else if (reply === null) out.push("$-1\r\n")
+  else if (typeof reply === "number" || typeof reply === "bigint") out.push(`:${reply}\r\n`)
   else if (reply instanceof Simple) out.push(reply.encoded)
-  else if (reply instanceof RespError) out.push(ascii(`-${oneLine(reply.message)}\r\n`))
+  else if (reply instanceof RespError) out.push(`-${oneLine(reply.message)}\r\n`)
   else {
-    out.push(ascii(`*${reply.length}\r\n`))
+    out.push(`*${reply.length}\r\n`)
     for (const item of reply) write(item, out)
   }
   return out
