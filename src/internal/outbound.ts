@@ -66,12 +66,12 @@ export class Outbound extends Entry {
     accepted?.()
     const now = turn()
     if (this.#lastTurn === now || this.#heldSize > 0) {
-      this.hold(chunk)
+      this.#hold(chunk)
       return Effect.void
     }
     this.#lastTurn = now
     this.total += chunk.length
-    return this.#handle.write(chunk) ? Effect.void : this.room()
+    return this.#handle.write(chunk) ? Effect.void : this.#room()
   }
 
   /** Writes many chunks as one message. */
@@ -84,16 +84,11 @@ export class Outbound extends Entry {
     accepted?.()
     this.flush()
     this.total += size
-    return this.#handle.writev(chunks) ? Effect.void : this.room()
-  }
-
-  /** Whether a message can be held for the end of this turn; if not, `write` it. */
-  get holds(): boolean {
-    return !this.#full && this.#waiting.length === 0 && this.failure === undefined
+    return this.#handle.writev(chunks) ? Effect.void : this.#room()
   }
 
   /** Keeps a message back until the turn ends, to leave with the others of it. */
-  hold(chunk: Uint8Array): void {
+  #hold(chunk: Uint8Array): void {
     if (this.#heldSize === 0) queueMicrotask(() => this.flush())
     this.#held.push(chunk)
     this.#heldSize += chunk.length
@@ -162,7 +157,7 @@ export class Outbound extends Entry {
   }
 
   /** Waits until the runtime keeps less than it may. */
-  room(): Effect.Effect<void> {
+  #room(): Effect.Effect<void> {
     this.#full = true
     const entry: Waiting = { chunk: undefined, begun: true, resume: undefined, accepted: undefined }
     this.#waiting.push(entry)
