@@ -18,11 +18,19 @@ import type { Datagram, UdpSocket } from "../UdpSocket.ts"
 import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
 import { LazyScope } from "./lazyScope.ts"
+import { LiveSet, type Member } from "./liveSet.ts"
 import { inlineScheduler } from "./turn.ts"
 
 type Answer = Uint8Array | string | void
 type Handle = (datagram: Datagram, socket: UdpSocket) => Reply<unknown, unknown>
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** A handler that has something to wait for. */
+class Session implements Member {
+  slot = -1
+  readonly scope = new LazyScope()
+  fiber: AnyFiber | undefined = undefined
+}
 
 export class DatagramHandlers {
   readonly #socket: DatagramSocketImpl
@@ -33,7 +41,7 @@ export class DatagramHandlers {
   ) => Fiber.RuntimeFiber<Answer, unknown>
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   readonly #concurrency: number
-  readonly #fibers = new Set<AnyFiber>()
+  readonly #sessions = new LiveSet<Session>()
   #active = 0
   #filling = false
   #draining = false
@@ -111,7 +119,7 @@ export class DatagramHandlers {
         Effect.raceFirst(
           Effect.interruptible(this.#idle),
           Effect.interruptible(Effect.sleep(timeout)).pipe(Effect.tap(() => {
-            for (const fiber of this.#fibers) fiber.unsafeInterruptAsFork(FiberId.none)
+            for (const { fiber } of this.#sessions) fiber?.unsafeInterruptAsFork(FiberId.none)
           }))
         ),
         this.#idle
@@ -134,15 +142,15 @@ export class DatagramHandlers {
     }
     if (!Effect.isEffect(reply)) return this.#answer(datagram, reply)
     if (Exit.isExit(reply)) return this.#ended(datagram, reply as Exit.Exit<Answer, unknown>)
-    const scope = new LazyScope()
+    const session = new Session()
+    const { scope } = session
     const fiber = this.#run(reply as Effect.Effect<Answer, unknown, unknown>, scope)
-    this.#fibers.add(fiber as AnyFiber)
+    session.fiber = fiber as AnyFiber
+    this.#sessions.add(session)
     fiber.addObserver((exit) => {
-      this.#fibers.delete(fiber as AnyFiber)
+      this.#sessions.delete(session)
       if (!scope.used) return this.#ended(datagram, exit)
-      this.#fork(scope.close(exit)).addObserver((closed) => {
-        this.#ended(datagram, Exit.zipLeft(exit, closed))
-      })
+      this.#fork(scope.close(exit)).addObserver((closed) => this.#ended(datagram, Exit.zipLeft(exit, closed)))
     })
   }
 

@@ -8,7 +8,7 @@ import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { DatagramEvents, DatagramHandle } from "../DatagramTransport.ts"
@@ -25,11 +25,13 @@ import { Requests } from "./requests.ts"
 import { nextTurn, type Resume, wake } from "./turn.ts"
 
 interface Receiver {
-  readonly fiber: Fiber.RuntimeFiber<unknown, unknown>
+  readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
   readonly resume: Resume<never, never>
   /** What the receiver does when it goes on: the receive itself, once more. */
   readonly retry: Effect.Effect<never, never>
 }
+
+const isAlive = ({ fiber }: Receiver): boolean => Option.isSome(fiber) && fiber.value.unsafePoll() === null
 
 export interface DatagramEnvironment {
   readonly transport: Transport
@@ -56,7 +58,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   #errors = 0
   #receivers: Array<Receiver> = []
   /** What the network said of the peer while nobody waited, for the next receive. */
-  #news: NetError.DatagramReceiveError | undefined
+  #refusal: NetError.DatagramReceiveError | undefined
   #lastSender: InetAddress
   #closing = false
   #released = false
@@ -88,44 +90,40 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   // --- receiving ---
 
-  readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.withFiberRuntime((fiber) => {
+  readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.suspend(() => {
     const datagram = this.queue.shift()
-    return datagram === undefined ? this.#wait(fiber as Receiver["fiber"], this.receive) : Exit.succeed(datagram)
+    return datagram === undefined ? this.#news() ?? this.#arrival : Exit.succeed(datagram)
   })
 
   /** All that wait, at least one. */
-  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.withFiberRuntime((
-    fiber
-  ) =>
-    this.queue.size === 0
-      ? this.#wait(fiber as Receiver["fiber"], this.#receiveAll)
-      : Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
-  )
+  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.suspend(() => {
+    if (this.queue.size === 0) return this.#news() ?? this.#arrivalOfAny
+    return Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
+  })
 
   readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = Stream.repeatEffectChunkOption(
     Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
   )
 
-  /**
-   * For a receiver that found nothing: the failure, or the wait for a datagram and then `retry`. Without a canceler, as
-   * `Inbound.wait`.
-   */
-  #wait<A>(
-    fiber: Receiver["fiber"],
-    retry: Effect.Effect<A, NetError.DatagramReceiveError>
-  ): Effect.Effect<A, NetError.DatagramReceiveError> {
+  readonly #arrival = this.#wait(() => this.receive)
+  readonly #arrivalOfAny = this.#wait(() => this.#receiveAll)
+
+  /** Why there is nothing to wait for, if so. What the network has said is said once. */
+  #news(): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
     if (this.#closing) return Exit.fail(this.#closedByUs("receive"))
-    if (this.#news !== undefined) {
-      const news = this.#news
-      this.#news = undefined
-      return Exit.fail(news)
-    }
+    const refusal = this.#refusal
+    this.#refusal = undefined
+    return refusal && Exit.fail(refusal)
+  }
+
+  /** The wait for something to receive, and then `retry`; run many times. Without a canceler, as `Inbound.wait`. */
+  #wait<A>(
+    retry: () => Effect.Effect<A, NetError.DatagramReceiveError>
+  ): Effect.Effect<A, NetError.DatagramReceiveError> {
     return Effect.async((resume) => {
-      if (this.queue.size > 0 || this.#closing || this.#news !== undefined) return resume(retry)
-      if (this.#receivers.length > 0) {
-        this.#receivers = this.#receivers.filter(({ fiber }) => fiber.unsafePoll() === null)
-      }
-      this.#receivers.push({ fiber, resume, retry } as unknown as Receiver)
+      if (this.queue.size > 0 || this.#closing || this.#refusal !== undefined) return resume(retry())
+      if (this.#receivers.length > 0) this.#receivers = this.#receivers.filter(isAlive)
+      this.#receivers.push({ fiber: Fiber.getCurrentFiber(), resume, retry: retry() } as unknown as Receiver)
     })
   }
 
@@ -141,7 +139,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   // --- sending ---
 
-  /** On a connected socket the second argument is none of ours: `Effect.forEach(messages, connection.send)` gives an index. */
+  /** Connected, the second argument is none of ours: `Effect.forEach(messages, connection.send)` gives an index. */
   readonly send = (message: Message, to?: AddressInput): Effect.Effect<void, NetError.DatagramError> =>
     Effect.suspend(() => this.outbound.send(message, this.remoteAddress === undefined ? to : undefined))
 
@@ -214,7 +212,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
       props
     )
     if (this.requests.fail(error)) return
-    this.#news = error
+    this.#refusal = error
     this.#wakeReceivers()
   }
 
