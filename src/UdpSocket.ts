@@ -29,7 +29,7 @@ export type TypeId = typeof TypeId
 export interface Datagram {
   /** 0-65527 bytes; the receiver's own. */
   readonly bytes: Uint8Array
-  /** Who sent it; an address that can be answered as it is. */
+  /** Who sent it; can be answered as it is. Deno leaves out the scope id of a link-local address. */
   readonly from: InetAddress
   /** It was longer, and cut short. */
   readonly truncated: boolean
@@ -54,8 +54,8 @@ export interface Socket {
   /** The datagrams as they come; those that wait are emitted as one Chunk. Ends when the socket is closed. */
   readonly datagrams: Stream.Stream<Datagram, DatagramReceiveError>
   /**
-   * Joins a multicast group of the socket's family for as long as the Scope lives. A socket bound to a wildcard address
-   * (`0.0.0.0`, `::`) on the senders' port receives what is sent to the group; on Linux also to groups that other
+   * Joins a multicast group of the socket's family for as long as the Scope lives. The socket is to be bound to a
+   * wildcard address (`0.0.0.0`, `::`) and the port that is sent to; on Linux it then also hears the groups that other
    * sockets of this machine have joined.
    */
   readonly joinMulticast: (

@@ -122,6 +122,8 @@ describe("Udp.request", () => {
       yield* b.send("yes", a.address)
       expect(text(yield* Fiber.join(asking))).toBe("yes")
       expect(yield* Fiber.await(dying)).toEqual(Exit.die(defect))
+      yield* b.send("later", a.address)
+      expect(text(yield* a.receive)).toBe("later")
     }))
 
   onMemory("ends with its socket", () =>

@@ -44,14 +44,20 @@ class Request {
     if (this.resume !== undefined) wake(this.resume, exit)
   }
 
+  /** A `matches` that throws is a defect of the request, not of whoever reports the datagram. */
   accepts(datagram: Datagram): boolean {
-    return this.#isFrom(datagram.from) && (this.#matches === undefined || this.#matches(datagram))
+    if (!this.#isFrom(datagram.from)) return false
+    try {
+      return this.#matches === undefined || this.#matches(datagram)
+    } catch (defect) {
+      this.settle(Exit.die(defect))
+      return false
+    }
   }
 
   /** Without `matches` nothing but its bytes tells a late answer from something else that the peer has to say. */
   repeats(datagram: Datagram): boolean {
-    if (this.unanswered <= 0 || !this.#isFrom(datagram.from)) return false
-    return this.#matches === undefined ? sameBytes(datagram, this.answer) : this.#matches(datagram)
+    return this.accepts(datagram) && (this.#matches !== undefined || sameBytes(datagram, this.answer))
   }
 
   get mayBeRepeated(): boolean {
@@ -76,12 +82,7 @@ export class Requests {
   take(datagram: Datagram): boolean {
     if (this.#waiting.size === 0 && this.#past.size === 0) return false
     for (const request of this.#waiting) {
-      try {
-        if (!request.accepts(datagram)) continue
-      } catch (defect) {
-        request.settle(Exit.die(defect))
-        continue
-      }
+      if (!request.accepts(datagram)) continue
       request.unanswered--
       request.answer = datagram
       this.#retire(request)
