@@ -7,6 +7,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
@@ -14,9 +15,11 @@ import type { ErrorKind } from "./ErrorKind.ts"
 import { type ListenOptions, makeEnvironment } from "./internal/bind.ts"
 import { ConnectionImpl } from "./internal/connection.ts"
 import * as internalListener from "./internal/listener.ts"
+import { keptOnSuccess } from "./internal/keptOnSuccess.ts"
 import * as Options from "./internal/options.ts"
 import * as NetError from "./NetError.ts"
 import { Network } from "./Network.ts"
+import * as RetryPolicy from "./RetryPolicy.ts"
 import * as SocketAddress from "./SocketAddress.ts"
 import type { Transport } from "./Transport.ts"
 
@@ -45,6 +48,11 @@ export interface ConnectOptions extends Options.SocketOptions {
   readonly localAddress?: string | undefined
   /** The port to connect from. */
   readonly localPort?: number | undefined
+  /**
+   * Whether and when to dial again: a `RetryPolicy`, what one is made from, or a `Schedule`. Each attempt is a fresh dial with a
+   * `connectTimeout` of its own. `InvalidOption` and `Unsupported` are never tried again. Default: one attempt.
+   */
+  readonly retry?: RetryPolicy.Retry<NetError.ConnectError> | undefined
 }
 
 /**
@@ -103,6 +111,28 @@ const connectKinds: ReadonlySet<ErrorKind> = new Set([
 export const connect = (
   address: SocketAddress.AddressInput,
   options: ConnectOptions = {}
+): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
+  options.retry === undefined ? dial(address, options) : again(dial(address, options), options.retry)
+
+/** Dials by a policy. What a failed attempt has left in its scope is gone before the next. */
+const again = (
+  attempt: Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope>,
+  retry: RetryPolicy.Retry<NetError.ConnectError>
+): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
+  Effect.flatMap(Options.valid(() => RetryPolicy.fromOption(retry)), (policy) =>
+    RetryPolicy.retry(
+      keptOnSuccess(attempt),
+      Schedule.isSchedule(policy)
+        ? Schedule.whileInput(policy, mayChange)
+        : { ...policy, retryIf: (error) => mayChange(error) && policy.retryIf(error) }
+    ))
+
+const mayChange = (error: NetError.ConnectError): boolean =>
+  error._tag !== "InvalidOption" && error._tag !== "Unsupported"
+
+const dial = (
+  address: SocketAddress.AddressInput,
+  options: ConnectOptions
 ): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Network
