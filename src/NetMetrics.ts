@@ -1,0 +1,104 @@
+/**
+ * Every Effect `Metric` that the SDK keeps, named once. They are ordinary metrics: `Metric.value` reads one, `Metric.snapshot` all of them.
+ * Those of servers carry the label `server`, the server's `name`; a message or a chunk never touches a metric, a connection a handful.
+ */
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+
+const counter = (name: string, description: string): Metric.Metric.Counter<number> =>
+  Metric.counter(name, { description, incremental: true })
+
+/**
+ * Connections that are open, from their being accepted until their descriptor is released.
+ *
+ * @category servers
+ */
+export const connectionsActive: Metric.Metric.Gauge<number> = Metric.gauge("netkit_server_connections_active", {
+  description: "Connections that are open"
+})
+
+/**
+ * Connections whose handler was started.
+ *
+ * @category servers
+ */
+export const connectionsOpened: Metric.Metric.Counter<number> = counter(
+  "netkit_server_connections_opened_total",
+  "Connections whose handler was started"
+)
+
+/**
+ * Connections refused before a handler was started, by `reason`: `maxConnections`, `maxConnectionsPerHost`, `denied`, `acceptRate`, `draining`.
+ *
+ * @category servers
+ */
+export const connectionsRejected: Metric.Metric.Counter<number> = counter(
+  "netkit_server_connections_rejected_total",
+  "Connections refused before a handler was started"
+)
+
+/**
+ * Connections that the server ended by a policy, by `reason`: `firstByteTimeout`, `idleTimeout`, `writeTimeout`, `minThroughput`,
+ * `maxConnectionAge`, `drainTimeout`.
+ *
+ * @category servers
+ */
+export const connectionsEnded: Metric.Metric.Counter<number> = counter(
+  "netkit_server_connections_ended_total",
+  "Connections that the server ended by a policy"
+)
+
+/**
+ * Bytes read from clients. Counted when a connection ends, and every ten seconds while it lives.
+ *
+ * @category servers
+ */
+export const bytesRead: Metric.Metric.Counter<number> = counter("netkit_server_bytes_read_total", "Bytes read from clients")
+
+/**
+ * Bytes written to clients. Counted as those read.
+ *
+ * @category servers
+ */
+export const bytesWritten: Metric.Metric.Counter<number> = counter(
+  "netkit_server_bytes_written_total",
+  "Bytes written to clients"
+)
+
+/**
+ * Seconds that handlers took, from the connection's being accepted until the handler's end.
+ *
+ * @category servers
+ */
+export const handlerDuration: Metric.Metric.Histogram<number> = Metric.histogram(
+  "netkit_server_handler_duration_seconds",
+  MetricBoundaries.fromIterable([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300, 1800]),
+  "Seconds that handlers took"
+)
+
+/**
+ * Handlers that failed or died; interruption is none of both.
+ *
+ * @category servers
+ */
+export const handlerFailures: Metric.Metric.Counter<number> = counter(
+  "netkit_server_handler_failures_total",
+  "Handlers that failed or died"
+)
+
+/**
+ * Datagrams that found the queue of a server full, or made room in it.
+ *
+ * @category servers
+ */
+export const datagramsDropped: Metric.Metric.Counter<number> = counter(
+  "netkit_server_datagrams_dropped_total",
+  "Datagrams dropped by a full queue"
+)
+
+/**
+ * Dials of `Net.connect` by `outcome`: `connected`, or the tag of the error. Each attempt of a retry counts.
+ *
+ * @category clients
+ */
+export const dials: Metric.Metric.Counter<number> = counter("netkit_client_dials_total", "Dials, by their outcome")
