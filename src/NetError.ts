@@ -178,6 +178,23 @@ export class ReadTimeout extends Data.TaggedError("ReadTimeout")<
 }
 
 /**
+ * It came more often than a `Middleware.rateLimit` or `messageRate` allows.
+ *
+ * @category errors
+ */
+export class RateLimited extends Data.TaggedError("RateLimited")<
+  SocketErrorProps & {
+    /** When the next one would be let through. */
+    readonly retryAfter: Duration.Duration
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `too often; the next one in ${Duration.format(this.retryAfter)}`)
+  }
+}
+
+/**
  * The peer took no byte within `writeTimeout` while a write waited. The bytes already accepted stay queued.
  *
  * @category errors
@@ -425,6 +442,7 @@ export type NetError =
   | DatagramError
   | FrameError
   | UnexpectedEnd
+  | RateLimited
   | TlsFailure
 
 /**

@@ -53,7 +53,10 @@ export const connectionsEnded: Metric.Metric.Counter<number> = counter(
  *
  * @category servers
  */
-export const bytesRead: Metric.Metric.Counter<number> = counter("netkit_server_bytes_read_total", "Bytes read from clients")
+export const bytesRead: Metric.Metric.Counter<number> = counter(
+  "netkit_server_bytes_read_total",
+  "Bytes read from clients"
+)
 
 /**
  * Bytes written to clients. Counted as those read.

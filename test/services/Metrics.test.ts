@@ -45,7 +45,13 @@ describe("Prometheus", () => {
 
   it.effect("summaries and frequencies", () =>
     Effect.gen(function* () {
-      const summary = Metric.summary({ name: "test_sizes", maxAge: "1 day", maxSize: 100, error: 0.01, quantiles: [0.5] })
+      const summary = Metric.summary({
+        name: "test_sizes",
+        maxAge: "1 day",
+        maxSize: 100,
+        error: 0.01,
+        quantiles: [0.5]
+      })
       yield* Metric.update(summary, 3)
       yield* Metric.update(Metric.frequency("test_colours"), "red")
       const text = yield* lines
