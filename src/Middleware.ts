@@ -165,12 +165,12 @@ export type MessageHandler<Out, In, E = never, R = never> = HandlerOptions<Out, 
 /**
  * @category options
  */
-export interface MessageRateOptions<Out, In> extends RateLimitOptions {
+export interface MessageRateOptions<Message, Refusal> extends RateLimitOptions {
   /**
    * What becomes of a message that comes too early: `"wait"` lets it, and all behind it, wait, so that the peer feels its pace; `"fail"` ends
    * the connection with `RateLimited`; a function gives the reply that it gets instead. Default `"wait"`.
    */
-  readonly overflow?: "wait" | "fail" | ((message: Out, retryAfter: Duration.Duration) => In) | undefined
+  readonly overflow?: "wait" | "fail" | ((message: Message, retryAfter: Duration.Duration) => Refusal) | undefined
 }
 
 /**
@@ -191,15 +191,20 @@ export interface MessageRateOptions<Out, In> extends RateLimitOptions {
  *
  * @category middleware
  */
-export const messageRate = <Out, In>({ overflow = "wait", ...options }: MessageRateOptions<Out, In>) => {
+export const messageRate = <Message = unknown, Refusal = never>(
+  { overflow = "wait", ...options }: MessageRateOptions<Message, Refusal>
+) => {
   const rate = resolve(options)
-  return <E, R>(handler: MessageHandler<Out, In, E, R>): MessageHandler<Out, In, E | RateLimited, R> => (session) =>
+  return <Out extends Message, In, E, R>(
+    handler: MessageHandler<Out, In | Refusal, E, R>
+  ): MessageHandler<Out, In | Refusal, E | RateLimited, R> =>
+  (session) =>
     Effect.gen(function* () {
       const clock = yield* Effect.clock
       const made = handler(session)
       const onMessage = Effect.isEffect(made) ? yield* made : made
       const rates = new Rates(rate)
-      const paced: OnMessage<Out, In, E | RateLimited, R> = (message) => {
+      const paced: OnMessage<Out, In | Refusal, E | RateLimited, R> = (message) => {
         const wait = rates.take(undefined, clock.unsafeCurrentTimeMillis())
         if (wait === 0) return onMessage(message)
         const retryAfter = Duration.millis(wait)

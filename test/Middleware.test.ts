@@ -80,7 +80,7 @@ describe("rates", () => {
 
   it("forget the keys that owe nothing", () => {
     const rates = rate(1, 10)
-    for (let key = 0; key < 100_000; key++) expect(rates.take(key, key)).toBe(0)
+    for (let key = 0; key < 100_000; key++) rates.take(key, key)
     expect(rates.size).toBeLessThan(2000)
   })
 
@@ -109,8 +109,8 @@ describe("rateLimit", () => {
 
 describe("messageRate", () => {
   const shouting = (overflow: Middleware.MessageRateOptions<string, string>["overflow"]) =>
-    Middleware.messageRate<string, string>({ limit: 2, window: "2 seconds", overflow })(
-      () => (line: string) =>
+    Middleware.messageRate({ limit: 2, window: "2 seconds", overflow })(
+      (): FramedServer.OnMessage<string, string> => (line) =>
         line === "stream" ? Stream.make("a", "b") : line === "effect" ? Effect.succeed("e") : line.toUpperCase()
     )
   const served = (overflow: Middleware.MessageRateOptions<string, string>["overflow"]) =>
