@@ -10,6 +10,7 @@ import { type Runtime, runtimes } from "./runtimes.ts"
 
 const rows: Record<Capability, string> = {
   unix: "Unix domain sockets",
+  unixAbstract: "abstract names of Unix domain sockets",
   datagram: "UDP",
   datagramReusePort: "UDP `reusePort`: several processes share a port and its senders",
   datagramErrors: "UDP: why a datagram was not sent, and that a connected peer refuses, is told",
@@ -27,8 +28,9 @@ const rows: Record<Capability, string> = {
 
 /** Where it depends on the runtime's version or flags, whatever those are in this run. */
 const conditions: Partial<Record<string, Partial<Record<Capability, string>>>> = {
-  node: { reusePort: "from 23.1", datagramReusePort: "from 23.1" },
-  deno: { reusePort: "with `--unstable-net`" }
+  node: { reusePort: "from 23.1", datagramReusePort: "from 23.1", unixAbstract: "from 22, on Linux" },
+  deno: { reusePort: "with `--unstable-net`", unixAbstract: "on Linux" },
+  bun: { unixAbstract: "on Linux" }
 }
 
 interface Column {

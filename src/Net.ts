@@ -171,6 +171,7 @@ const resolveConnect = (remote: SocketAddress.SocketAddress, options: ConnectOpt
   if (SocketAddress.isInetAddress(remote) && remote.port === 0) {
     throw new NetError.InvalidOption({ option: "port", value: 0, expected: "a port to connect to" })
   }
+  Options.reachable(transport, remote, "connect")
   const local = Options.local(options)
   Options.needs(transport, "localAddress", local.localAddress !== undefined || local.localPort !== undefined, "connect")
   return {

@@ -82,13 +82,14 @@ export class NameNotFound extends leaf("NameNotFound", "no address found for thi
 export class PathNotFound extends leaf("PathNotFound", "no such path") {}
 
 /**
- * Somebody listens there already.
+ * Somebody listens there already; or a path is that of a file which is no socket, and is left alone.
  *
  * @category errors
  */
 export class AddressInUse extends leaf(
   "AddressInUse",
-  "address already in use; stop the other server or choose another port (0 takes a free one)"
+  "address already in use; stop the other server or choose another port (0 takes a free one)",
+  "address already in use; stop the other server or choose another path (a file that is no socket is kept)"
 ) {}
 
 /**
@@ -105,7 +106,8 @@ export class AddressNotAvailable extends leaf("AddressNotAvailable", "not an add
  */
 export class PermissionDenied extends leaf(
   "PermissionDenied",
-  "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net"
+  "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net",
+  "permission denied; the user needs rights to the file and its folder, Deno --allow-net, --allow-read and --allow-write"
 ) {}
 
 /**
@@ -321,10 +323,13 @@ export class InvalidOption extends Data.TaggedError("InvalidOption")<{
   readonly option: string
   readonly value: unknown
   readonly expected: string
+  /** What it is instead, where its text does not show that. */
+  readonly found?: string | undefined
 }> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return `${this.option} ${String(this.value)}: not ${this.expected}`
+    const found = this.found === undefined ? "" : `, but ${this.found}`
+    return `${this.option} ${String(this.value)}: not ${this.expected}${found}`
   }
 }
 

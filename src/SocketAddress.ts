@@ -112,8 +112,8 @@ export const isInetAddress = (u: unknown): u is InetAddress => isSocketAddress(u
 export const isUnixAddress = (u: unknown): u is UnixAddress => isSocketAddress(u) && u._tag === "UnixAddress"
 
 const loopbackHost = "127.0.0.1"
-/** `sun_path` of Linux has 108 bytes and a NUL at its end; Node 20 cuts longer paths in silence. */
-const maxPathBytes = 107
+/** `sun_path` of Linux has 108 bytes, a NUL at its end among them; Node 20 cuts longer paths in silence. */
+const longestPath = 107
 const utf8 = new TextEncoder()
 // IPv6 without brackets does not match: its last group would read as a port.
 const hostAndPort = /^(\[[^\]]*\]|[^:[\]]*)(?::([^:]*))?$/
@@ -136,8 +136,20 @@ const makeInet = (host: unknown, port: unknown): Either.Either<InetAddress, Inva
 
 const makeUnix = (value: unknown): Either.Either<UnixAddress, InvalidOption> => {
   const path = typeof value === "string" ? value.replace(/^@/, "\0") : ""
-  const isPath = path !== "" && path !== "\0" && !path.includes("\0", 1) && utf8.encode(path).length <= maxPathBytes
-  return isPath ? Either.right(new UnixAddress(path)) : invalid("path", value, "a Unix socket path of 1-107 bytes")
+  const isPath = path !== "" && path !== "\0" && !path.includes("\0", 1)
+  if (!isPath) return invalid("path", value, expectedPath(longestPath))
+  return Either.map(makePath(path, longestPath), (path) => new UnixAddress(path))
+}
+
+const expectedPath = (limit: number): string => `a Unix socket path of 1-${limit} bytes`
+
+const makePath = (path: string, limit: number): Either.Either<string, InvalidOption> => {
+  const { length } = utf8.encode(path)
+  if (length <= limit) return Either.right(path)
+  const value = path.replace(/^\0/, "@")
+  return Either.left(
+    new InvalidOption({ option: "path", value, expected: expectedPath(limit), found: `of ${length} bytes` })
+  )
 }
 
 const orThrow: <A>(result: Either.Either<A, InvalidOption>) => A = Either.getOrThrowWith(identity)
@@ -164,6 +176,13 @@ export const inet = (host: string, port: number): InetAddress => orThrow(makeIne
  * @category constructors
  */
 export const unix = (path: string): UnixAddress => orThrow(makeUnix(path))
+
+/**
+ * Throws `InvalidOption` for a path that is too long, also for one that was not checked when it was made.
+ *
+ * @internal
+ */
+export const checkPath = (path: string, limit = longestPath): void => void orThrow(makePath(path, limit))
 
 const notAnAddress = (option: string, value: unknown): Either.Either<never, InvalidOption> =>
   invalid(option, value, "an address such as host:port, [::1]:port or unix:path")

@@ -93,6 +93,8 @@ export interface ListenRequest extends StreamOptions {
   readonly backlog: number | undefined
   readonly reusePort: boolean
   readonly ipv6Only: boolean
+  /** Permissions of the file of a Unix domain socket, set as soon as it is bound; `undefined` leaves them to the umask. */
+  readonly mode?: number | undefined
 }
 
 /** A listening socket. `pause` and `resume` govern accepting where the runtime can (`capabilities.acceptPause`); it starts paused. */
@@ -101,7 +103,10 @@ export interface ListenerHandle {
   readonly localAddress: Endpoint
   pause(): void
   resume(): void
-  /** Stops listening and frees the port. Accepted connections live on. Ends in `onClose`. */
+  /**
+   * Stops listening and frees the port, or deletes the file of the path if it is still this socket's. Accepted connections live on.
+   * Ends in `onClose`.
+   */
   close(): void
 }
 
@@ -135,6 +140,8 @@ export interface Capabilities {
   /** Host and network unreachable are told from a refusal. */
   readonly unreachableVisible: boolean
   readonly unix: boolean
+  /** Abstract names (a leading NUL) mean exactly what other programs of the machine mean by them. */
+  readonly unixAbstract: boolean
   readonly datagram: boolean
   /** Datagram sockets of several processes share a port. */
   readonly datagramReusePort: boolean
@@ -166,7 +173,13 @@ export interface Transport {
   /** `node`, `deno`, `bun`, `memory`, or a name of its own. */
   readonly runtime: string
   readonly capabilities: Capabilities
+  /** The longest path of a Unix domain socket, without the NUL at its end. Default 107, as on Linux. */
+  readonly maxPathBytes?: number
   connect(request: ConnectRequest, events: ConnectEvents): Cancel
+  /**
+   * On a path, a socket's file on which nobody listens is taken over; nothing else is deleted or replaced, not even for a moment in
+   * which another server may have bound the path.
+   */
   listen(request: ListenRequest, events: ListenEvents): Cancel
   /** There where `capabilities.datagram` is. */
   bindDatagram?(request: DatagramRequest, events: BindDatagramEvents): Cancel

@@ -3,6 +3,7 @@
  * connect (a late socket is closed the moment it appears; until then it keeps the process alive), nor tell an unreachable host or
  * a lack of descriptors from a refusal (oven-sh/bun#37093). Its accept loop spins, and says nothing, while no descriptor is left.
  */
+import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import * as Network from "../../src/Network.ts"
@@ -17,6 +18,8 @@ import type {
   LookupEvents,
   Transport
 } from "../../src/Transport.ts"
+import { listenWithFile, maxPathBytes } from "../socketFile.ts"
+import { isBound } from "./boundPaths.ts"
 import { afterPoll, bun, type BunListener, toOptions } from "./BunApi.ts"
 import { bindDatagram } from "./BunDatagram.ts"
 import { BunStream, handlers, type Opener } from "./BunStream.ts"
@@ -143,13 +146,15 @@ export const transport: Transport = {
     resetVisible: true,
     unreachableVisible: false,
     unix: true,
+    unixAbstract: process.platform === "linux",
     datagram: true,
     datagramReusePort: true,
     datagramErrors: true,
     multicastSourceV6: true
   },
+  maxPathBytes,
   connect,
-  listen,
+  listen: listenWithFile({ connect, listen, isBound }),
   bindDatagram,
   lookup,
   classify,

@@ -3,6 +3,7 @@
  * `node:net`, for the sockets that ask for it: abortive close (`resettable`; the native `close` sends FIN first) and
  * a local address to dial from (natively ignored in silence). Such a listener accepts at once, paused or not.
  */
+import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import * as Network from "../../src/Network.ts"
@@ -15,6 +16,7 @@ import type {
   ListenRequest,
   Transport
 } from "../../src/Transport.ts"
+import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { transport as compat } from "../node/NodeNetwork.ts"
 import { lookup } from "../node/lookup.ts"
 import { deno, hasUnstableNet, mayUse, toOptions } from "./DenoApi.ts"
@@ -123,13 +125,15 @@ export const transport: Transport = {
     resetVisible: true,
     unreachableVisible: true,
     unix: true,
+    unixAbstract: process.platform === "linux",
     datagram: true,
     datagramReusePort: false,
     datagramErrors: false,
     multicastSourceV6: false
   },
+  maxPathBytes,
   connect,
-  listen,
+  listen: listenWithFile({ connect, listen }),
   bindDatagram,
   lookup,
   classify: classifyBoth,

@@ -81,7 +81,9 @@ export class AddressSpace<Listener extends Binding> {
   listenerAt(destination: Endpoint): Listener {
     const all = this.#listeners.get(keyOf(destination)) ?? []
     if ("path" in destination) {
-      if (all.length === 0) throw systemError("connect", "ENOENT", destination)
+      // An abstract name has no file that could be missing.
+      const code = destination.path.startsWith("\0") ? "ECONNREFUSED" : "ENOENT"
+      if (all.length === 0) throw systemError("connect", code, destination)
       return all[0]!
     }
     if (!this.isOwn(destination.host)) throw systemError("connect", "ENETUNREACH", destination)

@@ -1,7 +1,8 @@
 /**
  * A network in memory, for tests and demonstrations: listeners, connections, datagrams and names that no other network sees.
  * It keeps the promises of real sockets (bounded buffers, half-close, resets, backlog) and passes the same conformance
- * suite, but uses no clock and no chance: the same program gives the same events in the same order.
+ * suite, but uses no clock and no chance: the same program gives the same events in the same order. Its paths are names, not
+ * files: none is left behind, and as everybody here is the same user, `mode` keeps nobody out.
  */
 import * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
@@ -49,6 +50,7 @@ const capabilities: Capabilities = {
   resetVisible: true,
   unreachableVisible: true,
   unix: true,
+  unixAbstract: true,
   datagram: true,
   datagramReusePort: true,
   datagramErrors: true,

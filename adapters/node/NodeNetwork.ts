@@ -21,12 +21,16 @@ import type {
   StreamOptions,
   Transport
 } from "../../src/Transport.ts"
+import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { lookup } from "./lookup.ts"
 import { bindDatagram } from "./NodeDatagram.ts"
 import { NodeStream } from "./NodeStream.ts"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
+/** libuv before 1.48 fills an abstract name up with NULs, which makes it another name (libuv/libuv#4266). */
+const [uvMajor = 0, uvMinor = 0] = (process.versions["uv"] ?? "").split(".").map(Number)
+const hasAbstractNames = process.platform === "linux" && (uvMajor > 1 || uvMinor >= 48)
 const hasReusePort = isNode && (major > 23 || (major === 23 && minor >= 1))
 
 const socketOptions = (options: StreamOptions) => ({
@@ -154,13 +158,15 @@ export const transport: Transport = {
     resetVisible: true,
     unreachableVisible: true,
     unix: true,
+    unixAbstract: hasAbstractNames,
     datagram: true,
     datagramReusePort: hasReusePort,
     datagramErrors: true,
     multicastSourceV6: true
   },
+  maxPathBytes,
   connect,
-  listen,
+  listen: listenWithFile({ connect, listen }),
   bindDatagram,
   lookup,
   classify,

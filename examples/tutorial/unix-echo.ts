@@ -41,26 +41,8 @@ const server = (path: string) =>
       })
   })
 
-/** A socket that was left behind keeps its path taken, though nobody listens on it any more. */
-const isStale = (path: string) =>
-  Effect.gen(function* () {
-    const { type } = yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.stat(path))
-    if (type !== "Socket") return false
-    const error = yield* Effect.flip(Effect.scoped(Net.connect({ path })))
-    return error._tag === "ConnectionRefused"
-  }).pipe(Effect.orElseSucceed(() => false))
-
-/** Starts the server; closing it removes the path. */
-const listen = (path: string) =>
-  server(path).serve.pipe(
-    Effect.catchTag("AddressInUse", (taken) =>
-      Effect.gen(function* () {
-        if (!(yield* isStale(path))) return yield* taken
-        yield* Effect.flatMap(FileSystem.FileSystem, (files) => files.remove(path))
-        return yield* server(path).serve
-      })),
-    Effect.zipRight(Console.log(`listening on ${path}`))
-  )
+/** Takes over what a killed server has left of the path; closing removes it. */
+const listen = (path: string) => Effect.zipRight(server(path).serve, Console.log(`listening on ${path}`))
 
 const client = (path: string) =>
   Effect.gen(function* () {

@@ -26,6 +26,11 @@ export interface ListenOptions extends Options.SocketOptions {
   readonly reusePort?: boolean | undefined
   /** Keeps a socket bound to `::` from taking IPv4 connections too. Default `false`. */
   readonly ipv6Only?: boolean | undefined
+  /**
+   * Permissions of the socket's file, for a path: 0o660 lets the file's group connect. Default 0o600, the file's owner alone. They are
+   * set once it is bound; what the umask leaves holds until then.
+   */
+  readonly mode?: number | undefined
 }
 
 export interface Bound {
@@ -81,7 +86,7 @@ export const bind = (
   Effect.gen(function* () {
     const transport = yield* Network
     const address = yield* SocketAddress.fromInput(input)
-    const resolved = yield* Options.checked(() => resolveListen(options, transport))
+    const resolved = yield* Options.checked(() => resolveListen(address, options, transport))
     const environment = yield* makeEnvironment(transport, address, resolved)
     const runtime = yield* Effect.runtime<never>()
     const onAcceptError = (cause: unknown) => {
@@ -126,15 +131,26 @@ export const bind = (
     })
   })
 
-const resolveListen = (options: ListenOptions, transport: Transport) => {
+const resolveListen = (address: SocketAddress.SocketAddress, options: ListenOptions, transport: Transport) => {
   const reusePort = options.reusePort ?? false
   const ipv6Only = options.ipv6Only ?? false
+  Options.reachable(transport, address, "listen")
   Options.needs(transport, "reusePort", reusePort, "listen")
   Options.needs(transport, "ipv6Only", ipv6Only, "listen")
   return {
     ...Options.resolve(options, transport, "listen"),
     backlog: Options.whole("backlog", options.backlog, 511, 1, "a whole number from 1"),
     reusePort,
-    ipv6Only
+    ipv6Only,
+    mode: fileMode(address, options.mode)
   }
+}
+
+const fileMode = (address: SocketAddress.SocketAddress, mode: number | undefined): number => {
+  if (mode === undefined) return 0o600
+  const isFile = address._tag === "UnixAddress" && !address.path.startsWith("\0")
+  const isMode = Number.isInteger(mode) && mode >= 0 && mode <= 0o777
+  if (isFile && isMode) return mode
+  const expected = isFile ? "permissions from 0 to 0o777" : `an option of ${address}, which is no file`
+  throw new NetError.InvalidOption({ option: "mode", value: isMode ? `0o${mode.toString(8)}` : mode, expected })
 }

@@ -5,7 +5,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import { InvalidOption, type Operation, Unsupported } from "../NetError.ts"
-import { isIp } from "../SocketAddress.ts"
+import { checkPath, isIp, type SocketAddress } from "../SocketAddress.ts"
 import type { Capability, StreamOptions, Transport } from "../Transport.ts"
 
 /** Options that a connection keeps for its life, dialled or accepted. */
@@ -95,6 +95,14 @@ export const needs = (transport: Transport, capability: Capability, asked: boole
   if (asked && transport.capabilities[capability] === false) {
     throw new Unsupported({ operation, capability, runtime: transport.runtime })
   }
+}
+
+/** Where to connect or listen, if the runtime can. */
+export const reachable = (transport: Transport, address: SocketAddress, operation: Operation): void => {
+  if (address._tag === "InetAddress") return
+  needs(transport, "unix", true, operation)
+  needs(transport, "unixAbstract", address.path.startsWith("\0"), operation)
+  checkPath(address.path, transport.maxPathBytes)
 }
 
 export const resolve = (options: SocketOptions, transport: Transport, operation: Operation): ResolvedOptions => {

@@ -64,12 +64,16 @@ const verbs: Readonly<Record<Operation, string>> = {
 export const describe = (self: SocketErrorProps, what: string): string =>
   self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
 
-/** An error that says no more than its operation, its address and its cause. */
-export const leaf = <Tag extends string>(tag: Tag, what: string): new (props: SocketErrorProps) => Leaf<Tag> =>
+/** An error that says no more than its operation, its address and its cause; `ofPath` is what it says of a Unix domain socket. */
+export const leaf = <Tag extends string>(
+  tag: Tag,
+  what: string,
+  ofPath = what
+): new (props: SocketErrorProps) => Leaf<Tag> =>
   class extends Data.TaggedError(tag)<SocketErrorProps> {
     readonly [TypeId]: TypeId = TypeId
     override get message(): string {
-      return describe(this, what)
+      return describe(this, this.address?._tag === "UnixAddress" ? ofPath : what)
     }
   }
 
