@@ -144,7 +144,7 @@ class SocketFile {
     const aside = this.#sheltered
     if (aside !== undefined) attempt(() => renameSync(aside, this.#file))
     if (this.#failure === undefined) this.#events.onClose()
-    else this.#events.onFail(this.#failure.error)
+    else if (!this.#cancelled) this.#events.onFail(this.#failure.error)
   }
 }
 

@@ -89,7 +89,7 @@ export class PathNotFound extends leaf("PathNotFound", "no such path") {}
 export class AddressInUse extends leaf(
   "AddressInUse",
   "address already in use; stop the other server or choose another port (0 takes a free one)",
-  "address already in use; stop the other server or choose another path (a file that is no socket is kept)"
+  "address already in use; stop the other server or choose another path"
 ) {}
 
 /**
@@ -107,7 +107,7 @@ export class AddressNotAvailable extends leaf("AddressNotAvailable", "not an add
 export class PermissionDenied extends leaf(
   "PermissionDenied",
   "permission denied; ports below 1024 want privileges, broadcast its option, Deno --allow-net",
-  "permission denied; the user needs rights to the file and its folder, Deno --allow-net, --allow-read and --allow-write"
+  "permission denied; file and folder want rights to them, Deno --allow-read, --allow-write and --allow-net"
 ) {}
 
 /**

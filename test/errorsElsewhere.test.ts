@@ -3,9 +3,12 @@
  * the same runtime. What this machine has no means for is skipped, with the reason printed.
  */
 import { spawnSync } from "node:child_process"
+import { chmodSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
-import { describe, it } from "vitest"
+import { describe, expect, it } from "vitest"
 import { RuntimeNetwork } from "../adapters/runtime/index.ts"
 import * as SocketAddress from "../src/SocketAddress.ts"
 import { listen } from "./conformance/support.ts"
@@ -98,6 +101,43 @@ describe("without rights", () => {
       })
     )
   })
+
+  it.skipIf(skip !== undefined)("a path in a folder that may not be written to", () => {
+    const folder = mkdtempSync(join(tmpdir(), "netkit-"))
+    const address = join(folder, "x.sock")
+    chmodSync(folder, 0o500)
+    const [report] = elsewhere(["unshare", "-Un"], [{ open: "listen", address }])
+    rmSync(folder, { recursive: true })
+    holds(report!, { tag: "PermissionDenied", operation: "listen", address, hasCause: true, transient: false })
+    expect(report!.message).toMatch(/permission denied; .* folder/)
+  })
+
+  it.runIf(runtime === "deno").each(["--allow-net", "--allow-write", "--allow-read"])(
+    "Deno without %s, for a path",
+    (missing) => {
+      const address = join(tmpdir(), "netkit-never.sock")
+      const attempts = [{ open: "connect", address }, { open: "listen", address }]
+      const flags = [`--allow-net`, `--allow-write`, `--allow-read`].filter((flag) => flag !== missing)
+      const reading = missing === "--allow-read" ? [`--allow-read=${process.cwd()}`] : []
+      const reports = elsewhere([], attempts, [
+        "run",
+        ...flags,
+        ...reading,
+        "--allow-env",
+        "--allow-sys",
+        "--no-prompt"
+      ])
+      reports.forEach((report, i) =>
+        holds(report, {
+          tag: "PermissionDenied",
+          operation: attempts[i]!.open,
+          address,
+          hasCause: true,
+          transient: false
+        })
+      )
+    }
+  )
 
   it.runIf(runtime === "deno")("Deno without --allow-net", () => {
     const attempts = [

@@ -117,6 +117,7 @@ const asking: Partial<Record<Capability, Draft["run"]>> = {
   ipv6Only: listen({ ipv6Only: true }),
   keepAliveDelay: listen({ keepAlive: "1 minute" }),
   localAddress: Net.connect("127.0.0.1:9", { localAddress: "127.0.0.1" }),
+  unixAbstract: Net.listen({ path: "\0effect-netkit" }),
   datagram: Udp.bind(local),
   datagramReusePort: Udp.bind(local, { reusePort: true })
 }

@@ -96,6 +96,20 @@ const bound: Draft["run"] = whereThereIsOne(Effect.gen(function* () {
   yield* equal(String(server.remoteAddress), `127.0.0.2:${port}`, "the client's address as the server sees it")
 }))
 
+const abstractName: Draft["run"] = Effect.gen(function* () {
+  const path = `\0effect-netkit-${Math.random()}`
+  const listening = yield* Scope.make()
+  const { accept, address } = yield* Scope.extend(Net.listen({ path }), listening)
+  yield* equal(String(address), `unix:@${path.slice(1)}`, "the address as text")
+  yield* failsWith(Effect.scoped(Net.listen(address)), "listening twice", "AddressInUse")
+  const client = yield* Net.connect(address)
+  const server = yield* accept
+  yield* client.write("hello")
+  yield* equal(text(yield* server.readExactly(5)), "hello", "what came")
+  yield* Scope.close(listening, Exit.void)
+  yield* failsWith(Effect.scoped(Net.connect(address)), "dialling a name that is free again", "ConnectionRefused")
+})
+
 const settings = (options: Net.SocketOptions): Draft["run"] =>
   Effect.gen(function* () {
     const { client, server } = yield* pair({ client: options, server: options })
@@ -134,7 +148,10 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Attempt]> = [
   ["host", Net.listen({ host: "1.2.3.4.5", port: 1 })],
   ["address", Net.connect("::1")],
   ["path", Net.listen({ path: "" })],
-  ["path", Net.connect({ path: "x".repeat(200) })],
+  ["path", Net.connect({ path: "x".repeat(108) })],
+  ["path", Net.listen({ path: "é".repeat(54) })],
+  ["mode", Net.listen({ path: "x" }, { mode: 0o1000 })],
+  ["mode", Net.listen(address, { mode: 0o600 })],
   ["localAddress", Net.connect(address, { localAddress: "somewhere" })],
   ...[-1, Number.NaN, 0, 1.5].flatMap((size): ReadonlyArray<readonly [string, Attempt]> => [
     ["readBuffer", Net.connect(address, { readBuffer: size })],
@@ -188,6 +205,7 @@ export const options = group("options", [
   { name: "a port is taken once, and free after", source: "fs2 SocketSuite errors", run: inUse },
   { name: "reusePort shares a port", source: "socket(7) SO_REUSEPORT", needs: ["reusePort"], run: shared },
   { name: "a client is bound where it asked", source: "bind(2)", needs: ["localAddress"], run: bound },
+  { name: "an abstract name is no file", source: "unix(7)", needs: ["unixAbstract"], run: abstractName },
   {
     name: "noDelay can be switched, also too late",
     source: "fs2 SocketSuite options",
