@@ -1,7 +1,8 @@
 /**
  * A server as a value: where to listen, what to do with each connection, how many at once, how to end.
  * A handler owns its connection while it runs and nothing after: whether it returns, fails, dies or never reads, the connection is
- * closed and nobody else notices. When the server's scope closes it stops accepting, waits `drainTimeout`, and resets what is left.
+ * closed and nobody else notices. When the server's scope closes it drains: it stops accepting, lets handlers come to an end, and resets what
+ * is left after `drainTimeout`.
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,11 +10,13 @@ import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
+import { type ListenOptions, makeDeadlines, prepare } from "./internal/bind.ts"
+import { Draining } from "./internal/draining.ts"
 import { Handlers } from "./internal/handlers.ts"
-import { bind, type ListenOptions, makeDeadlines } from "./internal/bind.ts"
 import * as Options from "./internal/options.ts"
+import { RunningImpl } from "./internal/running.ts"
 import type { BindError } from "./NetError.ts"
-import type { Network } from "./Network.ts"
+import { Network } from "./Network.ts"
 import type { AddressInput, SocketAddress } from "./SocketAddress.ts"
 
 /**
@@ -41,31 +44,74 @@ export interface ServerOptions<E, R> extends ListenOptions {
   readonly handler: (connection: Connection) => Effect.Effect<unknown, E, R>
   /** How many handlers may run at once; further connections wait, at most `backlog` of them. Default `"unbounded"`. */
   readonly concurrency?: number | "unbounded" | undefined
-  /** How long handlers may go on after the scope was told to close, before they are interrupted and their connections reset. Default 15 seconds. */
+  /**
+   * How long a drain may take before the handlers that are left are interrupted and their connections reset. Meanwhile it takes the place
+   * of `closeTimeout` for replies that the peer has still to take. Default 15 seconds.
+   */
   readonly drainTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * A server that does not run yet. `R` is what its handler needs.
+ * A server that does not run yet. `R` is what its handler needs; `A` what it is when it runs.
  *
  * @category models
  */
-export interface Server<out R = never> {
+export interface Server<out R = never, out A extends Started = Running> {
   readonly [TypeId]: { readonly _R: (_: never) => R }
   /** Starts listening; the scope keeps it running. */
-  readonly serve: Effect.Effect<Running, BindError, Network | Scope.Scope | R>
+  readonly serve: Effect.Effect<A, BindError, Network | Scope.Scope | R>
 }
 
 /**
- * A server that runs.
+ * What every server is that runs, also one of datagrams.
  *
  * @category models
  */
-export interface Running {
+export interface Started {
   /** The address really bound. */
   readonly address: SocketAddress
   /** What is going on just now. */
   readonly status: Effect.Effect<Status>
+}
+
+/**
+ * A server that runs, until its scope closes or it is stopped.
+ *
+ * Both drain it. It stops accepting at once; who was not served yet is reset; `Server.draining` is told. A connection on which nothing has
+ * been begun, whose handler waits to read, is looked at once more, so that bytes which are there are served; then the read fails with
+ * `ConnectionClosed`, and the handler may still write before it ends. All others come to that point by themselves: when all is served that
+ * had come by then, and a message that had come in part. What is left after `drainTimeout` is interrupted and reset.
+ *
+ * Servers of one composition of Layers, and servers of one Scope, stop accepting together as soon as the first of them is closed, since
+ * their finalizers run one after the other. If only a part is closed (by a `LayerMap`, say), the others listen again at the same address one second
+ * after its drain. `stop` and `suspend` concern one server alone.
+ *
+ * @category models
+ */
+export interface Running extends Started {
+  /** Closes the listening socket. Connections live on; those that are accepted and wait for a handler will have one. */
+  readonly suspend: Effect.Effect<void>
+  /** Listens again, at the same address. Nothing if it does, or drains. */
+  readonly resume: Effect.Effect<void, BindError>
+  /** Drains now, and gives the report when all is released. Interrupting it only stops the waiting. */
+  readonly stop: Effect.Effect<DrainReport>
+  /** Waits until it has drained, however that came about. */
+  readonly drained: Effect.Effect<DrainReport>
+}
+
+/**
+ * What a drain came to. Logged once: at debug level, or info where something was cut off.
+ *
+ * @category models
+ */
+export interface DrainReport {
+  /** Connections that ended by themselves. */
+  readonly finished: number
+  /** Connections that waited for another message, and were told that none will be served. */
+  readonly closedIdle: number
+  /** Connections that were reset after `drainTimeout`. */
+  readonly cutOff: number
+  readonly duration: Duration.Duration
 }
 
 /**
@@ -113,21 +159,23 @@ export const make = <E, R>(options: ServerOptions<E, R>): Server<Exclude<R, Scop
  *
  * @category guards
  */
-export const isServer = (u: unknown): u is Server<unknown> => hasProperty(u, TypeId)
+export const isServer = (u: unknown): u is Server<unknown, Started> => hasProperty(u, TypeId)
 
 /**
  * Starts the server in the present scope and gives its address.
  *
  * @category running
  */
-export const serve = <R>(self: Server<R>): Effect.Effect<Running, BindError, Network | Scope.Scope | R> => self.serve
+export const serve = <R, A extends Started>(
+  self: Server<R, A>
+): Effect.Effect<A, BindError, Network | Scope.Scope | R> => self.serve
 
 /**
  * Runs the server until it is interrupted, then drains it.
  *
  * @category running
  */
-export const run = <R>(self: Server<R>): Effect.Effect<never, BindError, Network | R> =>
+export const run = <R>(self: Server<R, Started>): Effect.Effect<never, BindError, Network | R> =>
   Effect.scoped(Effect.zipRight(self.serve, Effect.never)) as Effect.Effect<never, BindError, Network | R>
 
 /**
@@ -135,8 +183,33 @@ export const run = <R>(self: Server<R>): Effect.Effect<never, BindError, Network
  *
  * @category running
  */
-export const layer = <R>(self: Server<R>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>> =>
+export const layer = <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>> =>
   Layer.scopedDiscard(self.serve) as Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
+
+/**
+ * Completes when the server whose handler runs drains; never outside of a server. For handlers that wait for something else than the
+ * next message: what they race against it is interrupted, and they have `drainTimeout` to come to an end.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Server } from "effect-netkit"
+ *
+ * const clock = Server.make({
+ *   listen: { host: "127.0.0.1", port: 7788 },
+ *   handler: (connection) =>
+ *     connection.write("tick\n").pipe(
+ *       Effect.zipRight(Effect.sleep("1 second")),
+ *       Effect.forever,
+ *       Effect.raceFirst(Server.draining),
+ *       Effect.zipRight(connection.write("goodbye\n"))
+ *     )
+ * })
+ * ```
+ *
+ * @category handlers
+ */
+export const draining: Effect.Effect<void> = Effect.flatten(Draining)
 
 const start = <E, R>(
   options: ServerOptions<E, R>
@@ -145,14 +218,12 @@ const start = <E, R>(
     const { closeTimeout, concurrency, drainTimeout } = yield* Options.checked(() => resolve(options))
     const closing = yield* makeDeadlines(closeTimeout)
     const handlers = yield* Handlers.make(options.handler, concurrency, closing)
-    yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
-    const { address, handle } = yield* bind(
+    const binding = yield* prepare(
       options.listen,
       { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
-      (connection, bound) => handlers.offer(connection, bound)
+      (connection, binding) => handlers.offer(connection, binding)
     )
-    handle.resume()
-    return { address, status: handlers.status }
+    return yield* RunningImpl.start(yield* Network, [binding], handlers, drainTimeout)
   })
 
 const resolve = <E, R>(options: ServerOptions<E, R>) => ({

@@ -49,10 +49,7 @@ export interface UdpServerOptions<E, R> extends UdpOptions {
  *
  * @category models
  */
-export interface UdpServer<out R = never> extends Server.Server<R> {
-  /** Starts listening; the scope keeps it running. */
-  readonly serve: Effect.Effect<Running, BindError, Network | Scope.Scope | R>
-}
+export interface UdpServer<out R = never> extends Server.Server<R, Running> {}
 
 /**
  * A server of datagrams that runs. In its status, `waiting` counts datagrams in the queue, `accepted` all that have
@@ -60,7 +57,7 @@ export interface UdpServer<out R = never> extends Server.Server<R> {
  *
  * @category models
  */
-export interface Running extends Server.Running {
+export interface Running extends Server.Started {
   readonly address: InetAddress
   /**
    * To join groups, send, and read the figures. What comes goes to the handler, or to a `Udp.request` that it answers.

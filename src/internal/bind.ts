@@ -1,6 +1,6 @@
 /**
- * Binding a listening socket with a callback for each connection: what `Net.listen` and `Server` stand on.
- * Options are checked before anything is opened; the socket is closed, and its port free again, when the scope closes.
+ * Binding listening sockets with a callback for each connection: what `Net.listen` and `Server` stand on.
+ * Options are checked before anything is opened; a socket is closed, and its port free again, when its owner's scope closes.
  * Connections are handed over at once, each exactly once; what becomes of them is the caller's.
  */
 import type * as Duration from "effect/Duration"
@@ -13,7 +13,7 @@ import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
 import { Network } from "../Network.ts"
 import * as SocketAddress from "../SocketAddress.ts"
-import type { ListenerHandle, Transport } from "../Transport.ts"
+import type { ListenerHandle, ListenRequest, Transport } from "../Transport.ts"
 import { ConnectionImpl, type Environment } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
 import * as Options from "./options.ts"
@@ -31,12 +31,6 @@ export interface ListenOptions extends Options.SocketOptions {
    * set once it is bound; what the umask leaves holds until then.
    */
   readonly mode?: number | undefined
-}
-
-export interface Bound {
-  readonly address: SocketAddress.SocketAddress
-  readonly handle: ListenerHandle
-  readonly backlog: number
 }
 
 const bindKinds: ReadonlySet<ErrorKind> = new Set([
@@ -78,57 +72,128 @@ export const makeEnvironment = (
     })
   )
 
-export const bind = (
+/** A place to listen at: opened, closed and opened again at the address it had, by its owner. Its connections outlive it. */
+export class Binding {
+  /** What was asked for, until it was open; then what it really is. */
+  address: SocketAddress.SocketAddress
+  readonly backlog: number
+  readonly #environment: Environment
+  readonly #request: Omit<ListenRequest, "endpoint">
+  readonly #report: (cause: unknown) => void
+  readonly #accept: (connection: ConnectionImpl, binding: Binding) => void
+  #handle: ListenerHandle | undefined
+  /** Sockets that were told to close and have not yet. */
+  #closing = 0
+  #onClosed: Array<() => void> = []
+
+  constructor(
+    environment: Environment,
+    request: Omit<ListenRequest, "endpoint"> & { readonly backlog: number },
+    report: (text: Effect.Effect<void>) => void,
+    accept: (connection: ConnectionImpl, binding: Binding) => void
+  ) {
+    this.address = environment.address
+    this.backlog = request.backlog
+    this.#environment = environment
+    this.#request = request
+    this.#accept = accept
+    this.#report = (cause) => {
+      const { kind, message } = environment.transport.classify(cause)
+      // A peer that left before it was accepted is no news; a shortage is.
+      const log = kind === "ResourceExhausted" ? Effect.logWarning : Effect.logDebug
+      report(log(`accept on ${this.address}: ${message}`))
+    }
+  }
+
+  /** Listens, unless it does; nothing is accepted before `resume`. */
+  readonly open: Effect.Effect<void, NetError.BindError> = Effect.suspend(() =>
+    this.#handle !== undefined
+      ? Effect.void
+      : Effect.zipRight(this.closed, Effect.async<void, NetError.BindError>((resume) => this.#listen(resume)))
+  )
+
+  pause(): void {
+    this.#handle?.pause()
+  }
+
+  resume(): void {
+    this.#handle?.resume()
+  }
+
+  /** Stops listening at once; `closed` tells when the address is free. */
+  close(): void {
+    if (this.#handle === undefined) return
+    this.#closing++
+    this.#handle.close()
+    this.#handle = undefined
+  }
+
+  readonly closed: Effect.Effect<void> = Effect.async((resume) => {
+    if (this.#closing === 0) resume(Effect.void)
+    else this.#onClosed.push(() => resume(Effect.void))
+  })
+
+  #listen(resume: (result: Exit.Exit<void, NetError.BindError>) => void): Effect.Effect<void> {
+    const { address } = this
+    const { transport } = this.#environment
+    let mine: ListenerHandle | undefined
+    const cancel = transport.listen({ endpoint: SocketAddress.toEndpoint(address), ...this.#request }, {
+      onListening: (handle) => {
+        mine = this.#handle = handle
+        this.address = SocketAddress.fromEndpoint(handle.localAddress)
+        resume(Exit.void)
+      },
+      onFail: (cause) => {
+        const failure = transport.classify(cause)
+        const props = { operation: "listen", address, cause } as const
+        resume(Exit.fail(NetError.fromFailure<NetError.BindError>(failure, bindKinds, props)))
+      },
+      onAccept: (handle) => {
+        if (mine === undefined || mine !== this.#handle) return undefined
+        const connection = new ConnectionImpl(handle, this.#environment)
+        this.#accept(connection, this)
+        return connection
+      },
+      onAcceptError: this.#report,
+      onClose: () => {
+        if (--this.#closing > 0) return
+        const listeners = this.#onClosed
+        this.#onClosed = []
+        for (const listener of listeners) listener()
+      }
+    })
+    return Effect.sync(() => mine === undefined && cancel())
+  }
+}
+
+/** Checks the options and makes what the connections share, which lives until the scope is closed and the last of them released. */
+export const prepare = (
   input: SocketAddress.AddressInput,
   options: ListenOptions,
-  accept: (connection: ConnectionImpl, bound: Bound) => void
-): Effect.Effect<Bound, NetError.BindError, Network | Scope.Scope> =>
+  accept: (connection: ConnectionImpl, binding: Binding) => void
+): Effect.Effect<Binding, NetError.InvalidOption | NetError.Unsupported, Network | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Network
     const address = yield* SocketAddress.fromInput(input)
     const resolved = yield* Options.checked(() => resolveListen(address, options, transport))
     const environment = yield* makeEnvironment(transport, address, resolved)
-    const runtime = yield* Effect.runtime<never>()
-    const onAcceptError = (cause: unknown) => {
-      const { kind, message } = transport.classify(cause)
-      // A peer that left before it was accepted is no news; a shortage is.
-      const log = kind === "ResourceExhausted" ? Effect.logWarning : Effect.logDebug
-      Runtime.runFork(runtime)(log(`accept on ${bound?.address ?? address}: ${message}`))
-    }
-    let bound: Bound | undefined
-    let onClosed = () => {}
-    yield* Effect.addFinalizer(() =>
-      Effect.async<void>((resume) => {
-        if (bound === undefined) return resume(Effect.void)
-        onClosed = () => resume(Effect.void)
-        bound.handle.close()
-      })
-    )
-    return yield* Effect.async<Bound, NetError.BindError>((resume) => {
-      const cancel = transport.listen({ endpoint: SocketAddress.toEndpoint(address), ...resolved }, {
-        onListening(handle) {
-          bound = { address: SocketAddress.fromEndpoint(handle.localAddress), handle, backlog: resolved.backlog }
-          resume(Exit.succeed(bound))
-        },
-        onFail(cause) {
-          const failure = transport.classify(cause)
-          resume(
-            Exit.fail(
-              NetError.fromFailure<NetError.BindError>(failure, bindKinds, { operation: "listen", address, cause })
-            )
-          )
-        },
-        onAccept(handle) {
-          if (bound === undefined) return undefined
-          const connection = new ConnectionImpl(handle, environment)
-          accept(connection, bound)
-          return connection
-        },
-        onAcceptError,
-        onClose: () => onClosed()
-      })
-      return Effect.sync(() => bound === undefined && cancel())
+    return new Binding(environment, resolved, Runtime.runFork(yield* Effect.runtime<never>()), accept)
+  })
+
+/** Listens while the scope lives. */
+export const bind = (
+  input: SocketAddress.AddressInput,
+  options: ListenOptions,
+  accept: (connection: ConnectionImpl, binding: Binding) => void
+): Effect.Effect<Binding, NetError.BindError, Network | Scope.Scope> =>
+  Effect.gen(function* () {
+    const binding = yield* prepare(input, options, accept)
+    yield* Effect.addFinalizer(() => {
+      binding.close()
+      return binding.closed
     })
+    yield* binding.open
+    return binding
   })
 
 const resolveListen = (address: SocketAddress.SocketAddress, options: ListenOptions, transport: Transport) => {

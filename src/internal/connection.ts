@@ -103,7 +103,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
       bytesRead: this.inbound.total,
       bytesWritten: this.#outbound.total,
       unread: this.inbound.queue.size,
-      unsent: this.released ? 0 : this.#outbound.buffered,
+      unsent: this.unsent,
       age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.#openedAt)
     }))
   }
@@ -207,12 +207,23 @@ export class ConnectionImpl implements Connection, StreamEvents {
     return (enabled) => Effect.sync(() => this.#handle.setNoDelay(enabled))
   }
 
+  /** Reads fail once what has come is read; writing goes on. Whether one waits between two messages just now. */
+  unsafeRetire(): boolean {
+    return this.inbound.retire(() => this.#closedByUs("read"))
+  }
+
+  /** Bytes written that the kernel has not taken. */
+  get unsent(): number {
+    return this.released ? 0 : this.#outbound.buffered
+  }
+
   /** Begins the close; `onReleased` tells its end. */
   unsafeClose(): void {
     if (this.#closing || this.released) return
     this.#closing = true
     const inbound = this.inbound
-    const clear = inbound.started && !inbound.paused && inbound.queue.size === 0
+    // Nothing is under way as far as can be seen, unless the peer was not told before that no more is served.
+    const clear = inbound.started && !inbound.paused && inbound.queue.size === 0 && !inbound.retiring
     // A peer in full flow may pause for a round trip; and what was written must not be lost to a request that is still on its way.
     const patient = (inbound.started && inbound.paused) || this.#outbound.total > 0
     inbound.discard()

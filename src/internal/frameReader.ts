@@ -23,6 +23,8 @@ export class FrameReader<Out> {
   constructor(connection: ConnectionImpl, codec: Codec<Out, never>) {
     this.#connection = connection
     this.decoder = codec.decoder()
+    // Who has half a frame is not idle.
+    connection.inbound.holder = this.decoder
   }
 
   /**
@@ -36,8 +38,10 @@ export class FrameReader<Out> {
   ): Effect.Effect<A, E | ReadError | FrameError, R> {
     const { inbound } = this.#connection
     const self: Effect.Effect<A, E | ReadError | FrameError, R> = taking(() => {
+      const retiring = inbound.retiring
+      if (retiring && inbound.retired(this.decoder.buffered)) return inbound.failure!()
       const out: Array<Out> = []
-      const failure = this.#decode(out, limit)
+      const failure = this.#decode(out, retiring ? 1 : limit)
       if (out.length > 0) return next(out)
       if (failure !== undefined) return failed(located(failure, this.#connection.remoteAddress))
       return this.#ended ? next(out) : settled(inbound, end) ?? more

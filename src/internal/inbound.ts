@@ -34,9 +34,14 @@ export class Inbound extends Entry {
   discarded = 0
   /** Somebody has waited for bytes, so the runtime was let read. */
   started = false
+  /** What holds bytes that it has taken and that are no message yet. */
+  holder: { readonly buffered: number } | undefined = undefined
   #flowing = false
   #want = 0
   #readers: Array<Reader> = []
+  #retirement: (() => Effect.Effect<never, never>) | undefined
+  /** How many bytes had come when it retired. */
+  #last = Infinity
   readonly #handle: StreamHandle
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
@@ -89,6 +94,43 @@ export class Inbound extends Entry {
     this.#wakeReaders()
   }
 
+  /** Somebody waits for bytes, and nothing has been begun: no part of a message is here. */
+  get idle(): boolean {
+    if (this.queue.size > 0 || this.#done || (this.holder?.buffered ?? 0) > 0) return false
+    this.#readers = this.#readers.filter(isAlive)
+    return this.#readers.length > 0
+  }
+
+  /**
+   * What has come is the last, with the rest of a message of which a part has: reads fail from the first that waits with nothing begun.
+   * At once, if one waits so now. Whether one did.
+   */
+  retire(failure: () => Effect.Effect<never, never>): boolean {
+    this.#retirement ??= failure
+    this.#last = this.total
+    if (this.#leave()) return true
+    // A peer that never pauses would never be done with.
+    if (this.#readers.length === 0) this.#pause()
+    return false
+  }
+
+  get retiring(): boolean {
+    return this.#retirement !== undefined
+  }
+
+  /** For a reader of messages that has taken so many bytes which are in none yet: whether it has had the last. Reads fail then. */
+  retired(begun: number): boolean {
+    if (this.#retirement === undefined || this.total - this.queue.size - begun < this.#last) return false
+    this.fail(this.#retirement)
+    return true
+  }
+
+  #leave(): boolean {
+    if (this.#retirement === undefined || !this.idle) return false
+    this.fail(this.#retirement)
+    return true
+  }
+
   /** Reads on and keeps nothing, so that a close is not turned into a reset by bytes that nobody wants. */
   discard(): void {
     this.discarding = true
@@ -124,7 +166,7 @@ export class Inbound extends Entry {
 
   /** Lets the runtime read on once there is room. */
   #taken(): void {
-    if (!this.#flowing && !this.#done && this.queue.size < this.#limit) this.#resume()
+    if (!this.#flowing && !this.#done && this.#retirement === undefined && this.queue.size < this.#limit) this.#resume()
   }
 
   /**
@@ -143,6 +185,7 @@ export class Inbound extends Entry {
       this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
       this.#deadlines?.arm(this)
       this.started = true
+      if (this.#retirement !== undefined && this.#leave()) return
       if (!this.#flowing) this.#resume()
     })
   }

@@ -11,17 +11,17 @@ import type { Connection } from "../Connection.ts"
 import type { Network } from "../Network.ts"
 import * as NetError from "../NetError.ts"
 import type { AddressInput } from "../SocketAddress.ts"
-import { bind, type Bound, type ListenOptions } from "./bind.ts"
+import { bind, type Binding, type ListenOptions } from "./bind.ts"
 import type { ConnectionImpl } from "./connection.ts"
 
 export class AcceptQueue {
   #waiting: Array<ConnectionImpl> = []
   #takers: Array<() => void> = []
   readonly #streamed = new Set<ConnectionImpl>()
-  #bound: Bound | undefined
+  #bound: Binding | undefined
   #closed = false
 
-  offer(connection: ConnectionImpl, bound: Bound): void {
+  offer(connection: ConnectionImpl, bound: Binding): void {
     this.#bound = bound
     if (this.#closed || this.#waiting.length >= bound.backlog) return connection.unsafeReset()
     this.#waiting.push(connection)
@@ -29,7 +29,7 @@ export class AcceptQueue {
     this.#regulate()
   }
 
-  open(bound: Bound): void {
+  open(bound: Binding): void {
     this.#bound = bound
     this.#regulate()
   }
@@ -96,15 +96,15 @@ export class AcceptQueue {
   })
 
   #regulate(): void {
-    if (this.#takers.length > 0) this.#bound?.handle.resume()
-    else this.#bound?.handle.pause()
+    if (this.#takers.length > 0) this.#bound?.resume()
+    else this.#bound?.pause()
   }
 }
 
 export const listen = (
   address: AddressInput,
   options: ListenOptions
-): Effect.Effect<{ readonly queue: AcceptQueue; readonly bound: Bound }, NetError.BindError, Network | Scope.Scope> =>
+): Effect.Effect<{ readonly queue: AcceptQueue; readonly bound: Binding }, NetError.BindError, Network | Scope.Scope> =>
   Effect.gen(function* () {
     const queue = new AcceptQueue()
     yield* Effect.addFinalizer(() => queue.closeStreamed)

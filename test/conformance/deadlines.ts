@@ -49,10 +49,15 @@ const drainingDeadline: Draft["run"] = Effect.gen(function* () {
   const started = yield* Deferred.make<void>()
   const server = yield* serve(
     (connection) =>
-      Effect.zipRight(Deferred.succeed(started, undefined), Deferred.complete(outcome, Effect.asVoid(connection.read))),
+      Effect.gen(function* () {
+        yield* connection.unread(yield* connection.readExactly(1))
+        yield* Deferred.succeed(started, undefined)
+        yield* Deferred.complete(outcome, Effect.asVoid(connection.readExactly(2)))
+      }),
     { readTimeout: "10 seconds", drainTimeout: "1 hour" }
   ).pipe(Scope.extend(scope))
-  yield* Net.connect(server.address)
+  const client = yield* Net.connect(server.address)
+  yield* client.write("x")
   yield* Deferred.await(started)
   const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
   yield* yieldAll
