@@ -19,6 +19,7 @@
  * const rpc = Framing.lengthPrefixed().pipe(Framing.json, Framing.schema(Request))
  * ```
  */
+export { either } from "./framing/Refused.ts"
 export { indexOf } from "./framing/Bytes.ts"
 export { isCodec, transform, TypeId } from "./framing/Codec.ts"
 export type { Codec } from "./framing/Codec.ts"

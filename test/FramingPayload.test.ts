@@ -1,3 +1,4 @@
+import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
@@ -228,5 +229,38 @@ describe("schema", () => {
     const numbers = Framing.lines().pipe(Framing.text(), Framing.schema(Schema.NumberFromString))
     expect(decode(numbers, wire("'1\\n-2.5\\n'")).frames).toEqual([1, -2.5])
     expect(decode(numbers, wire("'one\\n'")).error).toMatchObject({ _tag: "FrameMalformed", path: [] })
+  })
+})
+
+describe("either", () => {
+  const Order = Schema.Struct({ item: Schema.String })
+  const codec = Framing.lines({ maxFrameLength: 20 }).pipe(Framing.json, Framing.schema(Order), Framing.either)
+
+  it("gives what was refused as a value, and goes on", () => {
+    const { error, frames } = decode(codec, [utf8('{"item":"a"}\n{"item":\n{"item":1}\n{"item":"b"}\n')])
+    expect(error).toBe(undefined)
+    expect(frames.map((frame) => Either.getOrElse(frame, ({ offset, reason }) => `${offset}: ${reason}`))).toEqual([
+      { item: "a" },
+      "13: not JSON",
+      "22: item: Expected string, actual 1",
+      { item: "b" }
+    ])
+  })
+
+  it("leaves the limits of the framing as they are", () => {
+    expect(decode(codec, [utf8(`${"x".repeat(21)}\n{"item":"b"}\n`)]).error).toMatchObject({ _tag: "FrameTooLarge" })
+  })
+
+  it("writes as the codec under it", () => {
+    expect(encode(codec, { item: "a" })).toEqual(utf8('{"item":"a"}\n'))
+  })
+})
+
+describe("a schema each way", () => {
+  it("decodes one and encodes the other", () => {
+    const codec = Framing.lines().pipe(Framing.json, Framing.schema(Schema.NumberFromString, Schema.Boolean))
+    expect(decode(codec, [utf8('"7"\n')]).frames).toEqual([7])
+    expect(encode(codec, true)).toEqual(utf8("true\n"))
+    expect(decode(codec, [utf8("true\n")]).error).toMatchObject({ _tag: "FrameMalformed" })
   })
 })

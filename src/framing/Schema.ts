@@ -30,9 +30,9 @@ const orThrow = <A>(result: Either.Either<A, ParseResult.ParseIssue>): A => {
 }
 
 /**
- * Payloads of a schema, over any codec that gives what the schema decodes from. A payload that does not fit is
- * `FrameMalformed`, both ways; its `path` and `reason` name the field, its `cause` is the `ParseError`. The schema must
- * be synchronous and need no services.
+ * Payloads of a schema, over any codec that gives what the schema decodes from; with two schemas, of the first for what comes in and of the
+ * second for what goes out. A payload that does not fit is `FrameMalformed`, both ways; its `path` and `reason` name the field, its `cause`
+ * is the `ParseError`. Schemas must be synchronous and need no services.
  *
  * @example
  * ```ts
@@ -40,17 +40,23 @@ const orThrow = <A>(result: Either.Either<A, ParseResult.ParseIssue>): A => {
  * import { Schema } from "effect"
  *
  * class Move extends Schema.Class<Move>("Move")({ x: Schema.Int, y: Schema.Int }) {}
- * const moves = Framing.lines().pipe(Framing.json, Framing.schema(Move))
+ * const Board = Schema.Struct({ pieces: Schema.Array(Move) })
+ *
+ * const player = Framing.lines().pipe(Framing.json, Framing.schema(Board, Move))
+ * const referee = Framing.lines().pipe(Framing.json, Framing.schema(Move, Board))
  * ```
  *
  * @category transforms
  */
-export const schema = <A, I>(schema: Schema.Schema<A, I>) => {
-  const decode = ParseResult.decodeUnknownEither(schema)
-  const encode = ParseResult.encodeEither(schema)
-  return <Out>(self: Codec<Out, I>): Codec<A> =>
+export const schema: {
+  <A, I>(schema: Schema.Schema<A, I>): <Out>(self: Codec<Out, I>) => Codec<A>
+  <A, I, B, J>(incoming: Schema.Schema<A, I>, outgoing: Schema.Schema<B, J>): <Out>(self: Codec<Out, J>) => Codec<A, B>
+} = <A, I, B, J>(incoming: Schema.Schema<A, I>, outgoing?: Schema.Schema<B, J>) => {
+  const decode = ParseResult.decodeUnknownEither(incoming)
+  const encode = ParseResult.encodeEither(outgoing ?? incoming as unknown as Schema.Schema<B, J>)
+  return <Out>(self: Codec<Out, J>): Codec<A, B> =>
     transform(self, {
       decode: (payload: Out) => orThrow(decode(payload)),
-      encode: (value: A) => orThrow(encode(value))
+      encode: (value: B) => orThrow(encode(value))
     })
 }
