@@ -1,0 +1,433 @@
+/**
+ * Connections, or sessions over them, that are opened once and lent many times: limits, waiting in turn, health, a clean end.
+ * A connection is lent to one borrower at a time, and one that broke, was cut off in the middle or was invalidated is never
+ * lent again: it goes back only if its use ended in success, or in an error that is not the connection's.
+ */
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as MutableHashMap from "effect/MutableHashMap"
+import * as Option from "effect/Option"
+import { hasProperty } from "effect/Predicate"
+import type * as Scope from "effect/Scope"
+import type { Connection } from "./Connection.ts"
+import { makeDeadlines } from "./internal/bind.ts"
+import * as Checked from "./internal/options.ts"
+import { PoolImpl, type Setup } from "./internal/pool.ts"
+import * as Net from "./Net.ts"
+import * as NetError from "./NetError.ts"
+import type { Network } from "./Network.ts"
+import * as SocketAddress from "./SocketAddress.ts"
+
+/**
+ * Marks every pool.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/ConnectionPool")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
+
+/**
+ * A pool of `A`, each of which may fail to open with `E`. It lives in the Scope it was made in. When that closes, who waits and who comes
+ * later fails with `PoolClosed`, idle connections are closed, those lent are waited for, at most `drainTimeout`, and closed then.
+ *
+ * @category models
+ */
+export interface ConnectionPool<A, out E = never> {
+  readonly [TypeId]: TypeId
+  /**
+   * Lends a connection to an effect. Afterwards it goes back to the pool if the effect ended in success, or in an error that is not the
+   * connection's. After an interruption (a reply may be half read), a defect, or an error that `invalidateOn` says yes to, it is closed.
+   *
+   * Of idle connections the one used last is lent first. Where there is none, one is opened if there is room, and who waits is served in
+   * order, by whatever comes first: one opened or one given back. If opening fails, who waits longest fails with its error. Interrupting an
+   * acquire leaves the row and loses nothing.
+   */
+  readonly use: <B, E2, R>(
+    f: (connection: A) => Effect.Effect<B, E2, R>
+  ) => Effect.Effect<B, E | E2 | NetError.AcquireError, R>
+  /** As `use`, for as long as the Scope is open; the Scope's exit counts as the end of the use. */
+  readonly get: Effect.Effect<A, E | NetError.AcquireError, Scope.Scope>
+  /** This one is not lent again. It is closed at once if it is idle, else when it is given back. What is not the pool's is left alone. */
+  readonly invalidate: (connection: A) => Effect.Effect<void>
+  /** What is going on just now, and what has been so far. */
+  readonly status: Effect.Effect<Status>
+}
+
+/**
+ * A pool for each key, made when it is first asked for, with limits of its own. It is forgotten when it holds nothing any more.
+ *
+ * @category models
+ */
+export interface KeyedConnectionPool<K, A, out E = never> {
+  readonly [TypeId]: TypeId
+  /** As `use` of the key's pool. */
+  readonly use: <B, E2, R>(
+    key: K,
+    f: (connection: A) => Effect.Effect<B, E2, R>
+  ) => Effect.Effect<B, E | E2 | NetError.AcquireError, R>
+  /** As `get` of the key's pool. */
+  readonly get: (key: K) => Effect.Effect<A, E | NetError.AcquireError, Scope.Scope>
+  /** This one, of whichever key, is not lent again. */
+  readonly invalidate: (connection: A) => Effect.Effect<void>
+  /** The keys that have connections, and what is going on with each. */
+  readonly status: Effect.Effect<ReadonlyArray<readonly [key: K, status: Status]>>
+}
+
+/**
+ * @category models
+ */
+export interface Status {
+  /** Open, and with nobody. */
+  readonly idle: number
+  /** Lent, or being checked before that. */
+  readonly borrowed: number
+  /** Acquires that wait. */
+  readonly waiting: number
+  /** Being opened. */
+  readonly opening: number
+  /** Discarded and not closed to the end yet. These no longer count against `maxConnections`. */
+  readonly closing: number
+  /** Opened since the start. */
+  readonly created: number
+  /** Attempts to open that failed since the start. */
+  readonly failed: number
+  /** Closed by the pool since the start, by reason. */
+  readonly discarded: Readonly<Record<DiscardReason, number>>
+}
+
+/**
+ * Why a connection was not lent again: `closed` by the peer or by its user, `unexpectedBytes` that nobody had asked for, its use `failed` or was
+ * `interrupted`, it was `invalidated`, its health check found it `unhealthy`, it was `idle` too long, it had `expired` (`maxLifetime`), or the pool was `drained`.
+ *
+ * @category models
+ */
+export type DiscardReason =
+  | "closed"
+  | "unexpectedBytes"
+  | "failed"
+  | "interrupted"
+  | "invalidated"
+  | "unhealthy"
+  | "idle"
+  | "expired"
+  | "drained"
+
+/**
+ * The limits of each key's pool.
+ *
+ * @category options
+ */
+export interface KeyedLimits {
+  /** Connections open or being opened, at most. Default 10. */
+  readonly maxConnections?: number | undefined
+  /** How long an acquire may take, opening and health check included; `PoolTimeout` then. 0 gives only what is idle. Default 5 seconds. */
+  readonly acquireTimeout?: Duration.DurationInput | undefined
+  /** Acquires that may wait beyond those for whom a connection is being opened; one more fails with `PoolExhausted`. Default 1,000. */
+  readonly maxPendingAcquires?: number | undefined
+  /** How long opening may take; for a session its greeting and login included. It goes on when who waited has left. Default 30 seconds. */
+  readonly openTimeout?: Duration.DurationInput | undefined
+  /** How long a connection may be idle before it is closed. Default 60 seconds. */
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  /** How old a connection may be; then it is closed when it is idle, or given back. Default infinity. */
+  readonly maxLifetime?: Duration.DurationInput | undefined
+  /** How long the end of the scope waits for what is lent. Default 15 seconds. */
+  readonly drainTimeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * @category options
+ */
+export interface Limits extends KeyedLimits {
+  /**
+   * Connections kept open though nobody uses them. They are opened in the background from the start; a failure is logged, and tried again
+   * after 0.1 to 30 seconds. Default 0.
+   */
+  readonly minConnections?: number | undefined
+}
+
+/**
+ * What decides whether a connection is good for another use.
+ *
+ * @category options
+ */
+export interface Checks<A, R = never> {
+  /**
+   * Asked before a connection is lent again. A failure or `false` closes it, and another is taken, or opened. It counts against
+   * `acquireTimeout`, so give one that can hang a shorter timeout of its own.
+   */
+  readonly healthCheck?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  /** Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`. */
+  readonly invalidateOn?: ((error: unknown) => boolean) | undefined
+}
+
+/**
+ * @category options
+ */
+export interface Options<A, E, R, R2 = never> extends Limits, Checks<A, R2> {
+  /** Opens one, in a Scope of its own: a connection, a framed one, a client that has logged in. */
+  readonly acquire: Effect.Effect<A, E, R>
+  /**
+   * The connection that a session runs over, watched while it is idle: at its end, or at bytes that nobody asked for, the session is closed.
+   * Default: a `Connection` itself, and that of a `Framed`.
+   */
+  readonly connection?: ((item: A) => Connection) | undefined
+}
+
+/**
+ * @category options
+ */
+export interface KeyedOptions<K, A, E, R, R2 = never> extends KeyedLimits, Checks<A, R2> {
+  /** Opens one for this key, in a Scope of its own. */
+  readonly acquire: (key: K) => Effect.Effect<A, E, R>
+  /** As of `Options`. */
+  readonly connection?: ((item: A) => Connection) | undefined
+}
+
+/**
+ * @category options
+ */
+export interface ConnectOptions<R = never> extends Net.ConnectOptions, Limits, Checks<Connection, R> {}
+
+/**
+ * A pool of whatever an effect opens. Nothing is opened before it is needed, but for `minConnections`.
+ *
+ * A server's greeting that comes while a new connection is idle waits for its first borrower; any bytes that come while a used one is idle are
+ * the late part of something, and it is closed.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Framed, Framing } from "effect-netkit"
+ *
+ * const lines = Framing.lines().pipe(Framing.text())
+ * const login = Effect.gen(function*() {
+ *   const session = yield* Framed.connect("127.0.0.1:6379", lines)
+ *   yield* session.request("AUTH secret")
+ *   return session
+ * })
+ *
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const pool = yield* ConnectionPool.make({ acquire: login, maxConnections: 4, healthCheck: (s) => s.request("PING") })
+ *   return yield* Effect.forEach(["a", "b", "c"], (key) => pool.use((s) => s.request(`EXISTS ${key}`)), { concurrency: 3 })
+ * }))
+ * ```
+ *
+ * @category constructors
+ */
+export const make = <A, E, R, R2 = never>(
+  options: Options<A, E, R, R2>
+): Effect.Effect<ConnectionPool<A, E>, NetError.InvalidOption, Exclude<R, Scope.Scope> | R2 | Scope.Scope> =>
+  makeAt(options, undefined)
+
+/**
+ * A pool of connections to one address. Options of connecting stand beside those of the pool.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool } from "effect-netkit"
+ *
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const pool = yield* ConnectionPool.connect("127.0.0.1:7788", { maxConnections: 4, noDelay: true })
+ *   return yield* pool.use((connection) => Effect.zipRight(connection.write("ping"), connection.readExactly(4)))
+ * }))
+ * ```
+ *
+ * @category constructors
+ */
+export const connect = <R = never>(
+  address: SocketAddress.AddressInput,
+  options: ConnectOptions<R> = {}
+): Effect.Effect<
+  ConnectionPool<Connection, NetError.ConnectError>,
+  NetError.InvalidOption,
+  Network | R | Scope.Scope
+> =>
+  Effect.flatMap(
+    SocketAddress.fromInput(address),
+    (remote) => makeAt({ ...options, acquire: Net.connect(remote, options) }, remote)
+  )
+
+/**
+ * A pool for each key: an address, a name, anything that `Equal` compares.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { ConnectionPool, Net, SocketAddress } from "effect-netkit"
+ *
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const pools = yield* ConnectionPool.makeKeyed({ acquire: (address: SocketAddress.SocketAddress) => Net.connect(address) })
+ *   yield* pools.use(SocketAddress.inet("127.0.0.1", 7788), (connection) => connection.write("to one"))
+ *   yield* pools.use(SocketAddress.inet("127.0.0.1", 7789), (connection) => connection.write("to another"))
+ * }))
+ * ```
+ *
+ * @category constructors
+ */
+export const makeKeyed = <K, A, E, R, R2 = never>(
+  options: KeyedOptions<K, A, E, R, R2>
+): Effect.Effect<KeyedConnectionPool<K, A, E>, NetError.InvalidOption, Exclude<R, Scope.Scope> | R2 | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { drainTimeout, setup } = yield* prepare<A, R, R2>(options)
+    const pools = MutableHashMap.empty<K, PoolImpl<A, E, Exclude<R, Scope.Scope> | R2>>()
+    let closed = false
+    const poolOf = (key: K) => {
+      const found = MutableHashMap.get(pools, key)
+      if (Option.isSome(found)) return found.value
+      const pool = new PoolImpl<A, E, Exclude<R, Scope.Scope> | R2>({
+        ...setup,
+        acquire: Effect.suspend(() => options.acquire(key)) as Effect.Effect<
+          A,
+          E,
+          Exclude<R, Scope.Scope> | Scope.Scope
+        >,
+        address: SocketAddress.isSocketAddress(key) ? key : undefined,
+        onEmpty: () => void MutableHashMap.remove(pools, key)
+      })
+      if (closed) pool.state.close()
+      else MutableHashMap.set(pools, key, pool)
+      return pool
+    }
+    yield* Effect.addFinalizer(() => {
+      closed = true
+      return Effect.forEach(MutableHashMap.values(pools), (pool) => pool.drain(drainTimeout), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    })
+    return {
+      [TypeId]: TypeId,
+      // A pool is asked in the same step as it is looked up, or it might be forgotten in between.
+      use: (key, f) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lend(restore, f))),
+      get: (key) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lendTo(restore))),
+      invalidate: (item) =>
+        Effect.sync(() => {
+          for (const pool of MutableHashMap.values(pools)) pool.unsafeInvalidate(item)
+        }),
+      status: Effect.suspend(() =>
+        Effect.forEach(Array.from(pools), ([key, pool]) => Effect.map(pool.status, (status) => [key, status] as const))
+      )
+    }
+  })
+
+/**
+ * A pool as a Layer.
+ *
+ * @example
+ * ```ts
+ * import { Context, Effect } from "effect"
+ * import { type Connection, ConnectionPool, type NetError } from "effect-netkit"
+ *
+ * class Backend extends Context.Tag("Backend")<
+ *   Backend,
+ *   ConnectionPool.ConnectionPool<Connection.Connection, NetError.ConnectError>
+ * >() {}
+ *
+ * const layer = ConnectionPool.layer(Backend, ConnectionPool.connect("127.0.0.1:7788", { maxConnections: 4 }))
+ * const ping = Effect.flatMap(Backend, (pool) => pool.use((connection) => connection.write("ping")))
+ * const program = Effect.provide(ping, layer)
+ * ```
+ *
+ * @category layers
+ */
+export const layer: <I, P, E, R>(
+  tag: Context.Tag<I, P>,
+  pool: Effect.Effect<P, E, R>
+) => Layer.Layer<I, E, Exclude<R, Scope.Scope>> = Layer.scoped
+
+/**
+ * Whether a value is a pool, keyed or not.
+ *
+ * @category guards
+ */
+export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * Whether an error leaves the state of its connection unknown: an error of this SDK, but for those of a pool, or Effect's `TimeoutException`,
+ * which cuts off whatever was going on; or an error with one of these as its `cause`, at any depth.
+ *
+ * @category predicates
+ */
+export const isConnectionError = (error: unknown): boolean => {
+  const seen = new Set<unknown>()
+  for (let at = error; at !== undefined && !seen.has(at); at = hasProperty(at, "cause") ? at.cause : undefined) {
+    if (NetError.isNetError(at)) {
+      return !(at._tag === "PoolTimeout" || at._tag === "PoolExhausted" || at._tag === "PoolClosed")
+    }
+    if (Cause.isTimeoutException(at)) return true
+    seen.add(at)
+  }
+  return false
+}
+
+const makeAt = <A, E, R, R2>(
+  options: Options<A, E, R, R2>,
+  address: SocketAddress.SocketAddress | undefined
+): Effect.Effect<ConnectionPool<A, E>, NetError.InvalidOption, Exclude<R, Scope.Scope> | R2 | Scope.Scope> =>
+  Effect.gen(function* () {
+    const { drainTimeout, setup } = yield* prepare<A, R, R2>(options)
+    const pool = new PoolImpl<A, E, Exclude<R, Scope.Scope> | R2>({
+      ...setup,
+      acquire: options.acquire as Effect.Effect<A, E, Exclude<R, Scope.Scope> | Scope.Scope>,
+      address,
+      onEmpty: () => {}
+    })
+    yield* Effect.addFinalizer(() => pool.drain(drainTimeout))
+    pool.state.balance()
+    return pool
+  })
+
+type Prepared<A, R> = {
+  readonly drainTimeout: Duration.Duration
+  readonly setup: Omit<Setup<A, never, R>, "acquire" | "address" | "onEmpty">
+}
+
+/** What all pools of these options share. */
+const prepare = <A, R, R2>(
+  options: Limits & Checks<A, R2> & Pick<Options<A, never, never>, "connection">
+): Effect.Effect<
+  Prepared<A, Exclude<R, Scope.Scope> | R2>,
+  NetError.InvalidOption,
+  Exclude<R, Scope.Scope> | R2 | Scope.Scope
+> =>
+  Effect.gen(function* () {
+    const resolved = yield* Checked.valid(() => resolve(options))
+    const timers = yield* Effect.all({
+      acquire: makeDeadlines(resolved.acquireTimeout),
+      idle: makeDeadlines(resolved.idleTimeout),
+      lifetime: makeDeadlines(resolved.maxLifetime)
+    })
+    const { connection, healthCheck, invalidateOn = isConnectionError } = options
+    const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope> | R2>()
+    return {
+      drainTimeout: resolved.drainTimeout,
+      setup: { ...resolved, timers, runtime, healthCheck, invalidateOn, connection }
+    }
+  })
+
+const resolve = (options: Limits) => {
+  const min = Checked.whole("minConnections", options.minConnections, 0, 0, "a whole number")
+  const max = Checked.whole("maxConnections", options.maxConnections, Math.max(10, min), 1, "a whole number from 1")
+  if (min > max) {
+    throw new NetError.InvalidOption({
+      option: "minConnections",
+      value: min,
+      expected: `at most maxConnections (${max})`
+    })
+  }
+  const maxPending = Checked.whole("maxPendingAcquires", options.maxPendingAcquires, 1000, 0, "a whole number")
+  return {
+    limits: { min, max, maxPending },
+    acquireTimeout: Checked.duration("acquireTimeout", options.acquireTimeout, "5 seconds"),
+    openTimeout: Checked.duration("openTimeout", options.openTimeout, "30 seconds"),
+    idleTimeout: Checked.duration("idleTimeout", options.idleTimeout, "60 seconds"),
+    maxLifetime: Checked.duration("maxLifetime", options.maxLifetime, Duration.infinity),
+    drainTimeout: Checked.duration("drainTimeout", options.drainTimeout, "15 seconds")
+  }
+}
