@@ -160,7 +160,7 @@ export interface Checks<A, R = never> {
    * Asked before a connection is lent again. A failure or `false` closes it, and another is taken, or opened. It counts against
    * `acquireTimeout`, so give one that can hang a shorter timeout of its own.
    */
-  readonly healthCheck?: ((connection: A) => Effect.Effect<unknown, unknown, R>) | undefined
+  readonly healthCheck?: ((connection: NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
   /** Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`. */
   readonly invalidateOn?: ((error: unknown) => boolean) | undefined
 }
@@ -175,7 +175,7 @@ export interface Options<A, E, R, R2 = never> extends Limits, Checks<A, R2> {
    * The connection that a session runs over, watched while it is idle: at its end, or at bytes that nobody asked for, the session is closed.
    * Default: a `Connection` itself, and that of a `Framed`.
    */
-  readonly connection?: ((item: A) => Connection) | undefined
+  readonly connection?: ((item: NoInfer<A>) => Connection) | undefined
 }
 
 /**
@@ -185,7 +185,7 @@ export interface KeyedOptions<K, A, E, R, R2 = never> extends KeyedLimits, Check
   /** Opens one for this key, in a Scope of its own. */
   readonly acquire: (key: K) => Effect.Effect<A, E, R>
   /** As of `Options`. */
-  readonly connection?: ((item: A) => Connection) | undefined
+  readonly connection?: ((item: NoInfer<A>) => Connection) | undefined
 }
 
 /**
@@ -403,11 +403,12 @@ const prepare = <A, R, R2>(
       idle: makeDeadlines(resolved.idleTimeout),
       lifetime: makeDeadlines(resolved.maxLifetime)
     })
+    const opening = yield* makeDeadlines(resolved.openTimeout)
     const { connection, healthCheck, invalidateOn = isConnectionError } = options
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope> | R2>()
     return {
       drainTimeout: resolved.drainTimeout,
-      setup: { ...resolved, timers, runtime, healthCheck, invalidateOn, connection }
+      setup: { ...resolved, timers, opening, runtime, healthCheck, invalidateOn, connection }
     }
   })
 

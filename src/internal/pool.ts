@@ -20,6 +20,7 @@ import { FramedImpl, isFramed } from "../Framed.ts"
 import { type AcquireError, PoolClosed, PoolExhausted, PoolTimeout } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import { ConnectionImpl } from "./connection.ts"
+import { type Deadlines, Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
 import { type Host, type Item, type Limits, PoolState, type Timers, type Waiter, type Watched } from "./poolState.ts"
 
@@ -29,6 +30,7 @@ export interface Setup<A, E, R> {
   readonly runtime: Runtime.Runtime<R>
   readonly limits: Limits
   readonly timers: Timers
+  readonly opening: Deadlines | undefined
   readonly acquireTimeout: Duration.Duration
   readonly openTimeout: Duration.Duration
   readonly healthCheck: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
@@ -45,6 +47,23 @@ interface Content<A> {
   readonly scope: LazyScope
 }
 
+/** One opening that is under way. */
+class Attempt<A, E> extends Entry {
+  late = false
+  readonly fiber: Fiber.RuntimeFiber<A, E>
+
+  constructor(fiber: Fiber.RuntimeFiber<A, E>) {
+    super()
+    this.fiber = fiber
+  }
+
+  /** It took longer than `openTimeout`. */
+  expire(): void {
+    this.late = true
+    this.fiber.unsafeInterruptAsFork(FiberId.none)
+  }
+}
+
 type Lent<A> = Item<Content<A>>
 type Failure<E> = Cause.Cause<E | PoolTimeout>
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
@@ -54,7 +73,7 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
   readonly state: PoolState<Content<A>, Failure<E>>
   readonly #setup: Setup<A, E, R>
   readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
-  readonly #opening = new Set<Fiber.RuntimeFiber<unknown, unknown>>()
+  readonly #attempts = new Set<Attempt<{ readonly value: A; readonly watched: Watched | undefined }, E>>()
   #resting: Fiber.RuntimeFiber<void> | undefined
   #closing = 0
   #drained: (() => void) | undefined
@@ -129,7 +148,11 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
     const item = state.take()
     if (item !== undefined && !this.#toCheck(item)) return this.#lent(item)
     const waiter = state.begin()
-    const acquiring = item === undefined ? this.#wait(restore, waiter, false) : this.#check(restore, waiter, item)
+    const acquiring = item !== undefined
+      ? this.#check(restore, waiter, item)
+      : state.wait(waiter)
+      ? this.#wait(restore, waiter)
+      : this.#isExhausted()
     return Effect.matchCauseEffect(acquiring, {
       onFailure: (cause) => {
         state.forget(waiter)
@@ -152,23 +175,33 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
     return this.#setup.healthCheck !== undefined && item.used
   }
 
-  #wait(
-    restore: Restore,
-    waiter: Waiter<Content<A>, Failure<E>>,
-    first: boolean
-  ): Effect.Effect<Lent<A>, E | AcquireError> {
-    if (!this.state.wait(waiter, first)) return this.#isExhausted()
-    const go = Effect.suspend(() => this.#goOn(restore, waiter))
+  #wait(restore: Restore, waiter: Waiter<Content<A>, Failure<E>>): Effect.Effect<Lent<A>, E | AcquireError> {
+    const go = Effect.suspend(() => this.#given(restore, waiter))
     return isSettled(waiter) ? go : Effect.zipRight(restore(settled(waiter)), go)
   }
 
-  #goOn(restore: Restore, waiter: Waiter<Content<A>, Failure<E>>): Effect.Effect<Lent<A>, E | AcquireError> {
-    if (waiter.failure !== undefined) return Exit.failCause(waiter.failure)
-    if (waiter.refusal === "timeout") return Exit.fail(this.#late(this.#setup.acquireTimeout))
-    if (waiter.refusal === "closed" || this.state.closed) return this.#isClosed()
-    const item = (waiter.item === undefined ? undefined : this.state.claim(waiter)) ?? this.state.take()
-    if (item === undefined) return this.#wait(restore, waiter, true)
-    return this.#toCheck(item) ? this.#check(restore, waiter, item) : Exit.succeed(item)
+  #given(restore: Restore, waiter: Waiter<Content<A>, Failure<E>>): Effect.Effect<Lent<A>, E | AcquireError> {
+    const { failure, item, refusal } = waiter
+    if (failure !== undefined) return Exit.failCause(failure)
+    if (refusal === "timeout") return Exit.fail(this.#late(this.#setup.acquireTimeout))
+    if (item === undefined) return this.#isClosed()
+    waiter.item = undefined
+    const fault = this.state.faultOf(item)
+    return fault === undefined ? this.#check(restore, waiter, item) : this.#replace(restore, waiter, item, fault)
+  }
+
+  #replace(
+    restore: Restore,
+    waiter: Waiter<Content<A>, Failure<E>>,
+    bad: Lent<A>,
+    reason: DiscardReason
+  ): Effect.Effect<Lent<A>, E | AcquireError> {
+    if (waiter.refusal === "timeout" || this.state.closed) {
+      this.state.release(bad, reason)
+      return this.#given(restore, waiter)
+    }
+    const item = this.state.replace(waiter, bad, reason)
+    return item === undefined ? this.#wait(restore, waiter) : this.#check(restore, waiter, item)
   }
 
   #check(
@@ -176,6 +209,7 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
     waiter: Waiter<Content<A>, Failure<E>>,
     item: Lent<A>
   ): Effect.Effect<Lent<A>, E | AcquireError> {
+    if (!this.#toCheck(item)) return Exit.succeed(item)
     const { healthCheck, runtime } = this.#setup
     const check = Effect.suspend(() => Effect.provide(healthCheck!(item.content.value), runtime.context)).pipe(
       Effect.match({ onFailure: () => false, onSuccess: (healthy) => healthy !== false })
@@ -190,9 +224,8 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
         return Exit.failCause(cause)
       },
       onSuccess: (healthy) => {
-        if (healthy && !this.state.closed) return Exit.succeed(item)
-        this.state.release(item, "unhealthy")
-        return this.#goOn(restore, waiter)
+        const reason = this.state.closed ? "drained" : healthy ? this.state.faultOf(item) : "unhealthy"
+        return reason === undefined ? Exit.succeed(item) : this.#replace(restore, waiter, item, reason)
       }
     })
   }
@@ -236,20 +269,21 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
   // --- what the state machine has done for it ---
 
   open(): void {
-    const { acquire, connection, openTimeout, runtime } = this.#setup
+    const { acquire, connection, openTimeout, opening, runtime } = this.#setup
     const scope = new LazyScope()
     const context = Context.add(runtime.context, Scope.Scope, scope)
-    const opening = Effect.timeoutFail(
-      Effect.map(acquire, (value) => ({ value, watched: watchedIn(value, connection) })),
-      { duration: openTimeout, onTimeout: () => this.#late(openTimeout) }
-    )
-    const fiber = Runtime.runFork(Runtime.make({ ...runtime, context }), opening)
-    this.#opening.add(fiber)
-    fiber.addObserver((exit) => {
-      this.#opening.delete(fiber)
+    const attempt = new Attempt(Runtime.runFork(
+      Runtime.make({ ...runtime, context }),
+      Effect.map(acquire, (value) => ({ value, watched: watchedIn(value, connection) }))
+    ))
+    this.#attempts.add(attempt)
+    opening?.arm(attempt)
+    attempt.fiber.addObserver((exit) => {
+      this.#attempts.delete(attempt)
+      opening?.disarm(attempt)
       if (exit._tag === "Success") return this.state.opened({ value: exit.value.value, scope }, exit.value.watched)
       this.#close(scope, exit)
-      this.state.failedToOpen(exit.cause)
+      this.state.failedToOpen(attempt.late ? Cause.fail(this.#late(openTimeout)) : exit.cause)
     })
   }
 
@@ -292,7 +326,7 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
     return Effect.suspend(() => {
       this.state.close()
       this.#resting?.unsafeInterruptAsFork(FiberId.none)
-      for (const fiber of this.#opening) fiber.unsafeInterruptAsFork(FiberId.none)
+      for (const { fiber } of this.#attempts) fiber.unsafeInterruptAsFork(FiberId.none)
       return Effect.zipRight(
         Effect.raceFirst(
           Effect.interruptible(this.#empty),

@@ -174,7 +174,7 @@ export class PoolState<A, F> {
     let item = this.#idle.pop()
     for (; item !== undefined; item = this.#idle.pop()) {
       this.#leaveIdle(item)
-      const fault = item.watched?.fault(item.used)
+      const fault = this.faultOf(item)
       if (fault === undefined) break
       this.#discard(item, fault)
     }
@@ -190,26 +190,29 @@ export class PoolState<A, F> {
     return waiter
   }
 
-  /** A place in the row: the first for who had an item that was no good. False where the row is too long. */
-  wait(waiter: Waiter<A, F>, first: boolean): boolean {
-    const room = first || this.#size < this.#limits.max ||
-      this.#waiters.size - this.opening < this.#limits.maxPending
-    if (!room) return false
-    waiter.settle = undefined
-    if (first) this.#waiters.unshift(waiter)
-    else this.#waiters.push(waiter)
+  /** A place in the row. False where that is too long. */
+  wait(waiter: Waiter<A, F>): boolean {
+    const { max, maxPending } = this.#limits
+    if (this.#size >= max && this.#waiters.size - this.opening >= maxPending) return false
+    this.#waiters.push(waiter)
     this.balance()
     return true
   }
 
-  /** What the waiter was given, unless it has turned bad since. */
-  claim(waiter: Waiter<A, F>): Item<A> | undefined {
-    const item = waiter.item!
-    waiter.item = undefined
-    const fault = item.doomed ?? item.watched?.fault(item.used)
-    if (fault === undefined) return item
-    this.#discard(item, fault)
-    return undefined
+  /** The waiter was given one that is no good: another at once, or from the front of the row, which it joins before that one's room is free. */
+  replace(waiter: Waiter<A, F>, bad: Item<A>, reason: DiscardReason): Item<A> | undefined {
+    const item = this.take()
+    if (item === undefined) {
+      waiter.settle = undefined
+      this.#waiters.unshift(waiter)
+    }
+    this.release(bad, reason)
+    return item
+  }
+
+  /** Why it cannot be lent. */
+  faultOf(item: Item<A>): DiscardReason | undefined {
+    return item.doomed ?? item.watched?.fault(item.used)
   }
 
   refuse(waiter: Waiter<A, F>, refusal: "timeout" | "closed"): void {
@@ -234,7 +237,7 @@ export class PoolState<A, F> {
   /** The borrower is done; `reason` where it must not be lent again. */
   release(item: Item<A>, reason: DiscardReason | undefined): void {
     if (item.state !== "borrowed") return
-    const why = this.closed ? "drained" : reason ?? item.doomed ?? item.watched?.fault(item.used)
+    const why = this.closed ? "drained" : reason ?? this.faultOf(item)
     if (why !== undefined) return this.#discard(item, why)
     if (item.used) this.#failures = 0
     this.#give(item)
@@ -337,7 +340,7 @@ export class PoolState<A, F> {
     this.#idle.push(item)
     this.#timers.idle?.arm(item)
     item.watched?.watch(() => {
-      const fault = item.watched?.fault(item.used)
+      const fault = this.faultOf(item)
       if (fault !== undefined) this.retire(item, fault)
     })
   }
