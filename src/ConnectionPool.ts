@@ -3,9 +3,7 @@
  * A connection is lent to one borrower at a time, and one that broke, was cut off in the middle or was invalidated is never
  * lent again: it goes back only if its use ended in success, or in an error that is not the connection's.
  */
-import * as Cause from "effect/Cause"
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as MutableHashMap from "effect/MutableHashMap"
@@ -13,23 +11,44 @@ import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
-import { makeDeadlines } from "./internal/bind.ts"
-import * as Checked from "./internal/options.ts"
-import { PoolImpl, type Setup } from "./internal/pool.ts"
+import { PoolImpl, TypeId } from "./internal/pool.ts"
+import { type Checks, type KeyedLimits, type Limits, prepare } from "./internal/poolOptions.ts"
 import * as Net from "./Net.ts"
 import * as NetError from "./NetError.ts"
 import type { Network } from "./Network.ts"
 import * as SocketAddress from "./SocketAddress.ts"
 
-/**
- * Marks every pool.
- *
- * @category symbols
- */
-export const TypeId: unique symbol = Symbol.for("effect-netkit/ConnectionPool")
-
-/** @category symbols */
-export type TypeId = typeof TypeId
+export {
+  /**
+   * Marks every pool.
+   *
+   * @category symbols
+   */
+  TypeId
+} from "./internal/pool.ts"
+export {
+  /**
+   * Whether an error leaves the state of its connection unknown: an error of this SDK, but for those of a pool, or Effect's `TimeoutException`,
+   * which cuts off whatever was going on; or an error with one of these as its `cause`, at any depth.
+   *
+   * @category predicates
+   */
+  isConnectionError
+} from "./internal/poolOptions.ts"
+export type {
+  /**
+   * @category options
+   */
+  Checks,
+  /**
+   * @category options
+   */
+  KeyedLimits,
+  /**
+   * @category options
+   */
+  Limits
+} from "./internal/poolOptions.ts"
 
 /**
  * A pool of `A`, each of which may fail to open with `E`. It lives in the Scope it was made in. When that closes, who waits and who comes
@@ -64,7 +83,6 @@ export interface ConnectionPool<A, out E = never> {
  * @category models
  */
 export interface KeyedConnectionPool<K, A, out E = never> {
-  readonly [TypeId]: TypeId
   /** As `use` of the key's pool. */
   readonly use: <B, E2, R>(
     key: K,
@@ -118,64 +136,11 @@ export type DiscardReason =
   | "drained"
 
 /**
- * The limits of each key's pool.
- *
- * @category options
- */
-export interface KeyedLimits {
-  /** Connections open or being opened, at most. Default 10. */
-  readonly maxConnections?: number | undefined
-  /** How long an acquire may take, opening and health check included; `PoolTimeout` then. 0 gives only what is idle. Default 5 seconds. */
-  readonly acquireTimeout?: Duration.DurationInput | undefined
-  /** Acquires that may wait beyond those for whom a connection is being opened; one more fails with `PoolExhausted`. Default 1,000. */
-  readonly maxPendingAcquires?: number | undefined
-  /** How long opening may take; for a session its greeting and login included. It goes on when who waited has left. Default 30 seconds. */
-  readonly openTimeout?: Duration.DurationInput | undefined
-  /** How long a connection may be idle before it is closed. Default 60 seconds. */
-  readonly idleTimeout?: Duration.DurationInput | undefined
-  /** How old a connection may be; then it is closed when it is idle, or given back. Default infinity. */
-  readonly maxLifetime?: Duration.DurationInput | undefined
-  /** How long the end of the scope waits for what is lent. Default 15 seconds. */
-  readonly drainTimeout?: Duration.DurationInput | undefined
-}
-
-/**
- * @category options
- */
-export interface Limits extends KeyedLimits {
-  /**
-   * Connections kept open though nobody uses them. They are opened in the background from the start; a failure is logged, and tried again
-   * after 0.1 to 30 seconds. Default 0.
-   */
-  readonly minConnections?: number | undefined
-}
-
-/**
- * What decides whether a connection is good for another use.
- *
- * @category options
- */
-export interface Checks<A, R = never> {
-  /**
-   * Asked before a connection is lent again. A failure or `false` closes it, and another is taken, or opened. It counts against
-   * `acquireTimeout`, so give one that can hang a shorter timeout of its own.
-   */
-  readonly healthCheck?: ((connection: NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
-  /** Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`. */
-  readonly invalidateOn?: ((error: unknown) => boolean) | undefined
-}
-
-/**
  * @category options
  */
 export interface Options<A, E, R, R2 = never> extends Limits, Checks<A, R2> {
   /** Opens one, in a Scope of its own: a connection, a framed one, a client that has logged in. */
   readonly acquire: Effect.Effect<A, E, R>
-  /**
-   * The connection that a session runs over, watched while it is idle: at its end, or at bytes that nobody asked for, the session is closed.
-   * Default: a `Connection` itself, and that of a `Framed`.
-   */
-  readonly connection?: ((item: NoInfer<A>) => Connection) | undefined
 }
 
 /**
@@ -184,8 +149,6 @@ export interface Options<A, E, R, R2 = never> extends Limits, Checks<A, R2> {
 export interface KeyedOptions<K, A, E, R, R2 = never> extends KeyedLimits, Checks<A, R2> {
   /** Opens one for this key, in a Scope of its own. */
   readonly acquire: (key: K) => Effect.Effect<A, E, R>
-  /** As of `Options`. */
-  readonly connection?: ((item: NoInfer<A>) => Connection) | undefined
 }
 
 /**
@@ -302,7 +265,6 @@ export const makeKeyed = <K, A, E, R, R2 = never>(
       })
     })
     return {
-      [TypeId]: TypeId,
       // A pool is asked in the same step as it is looked up, or it might be forgotten in between.
       use: (key, f) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lend(restore, f))),
       get: (key) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lendTo(restore))),
@@ -342,29 +304,11 @@ export const layer: <I, P, E, R>(
 ) => Layer.Layer<I, E, Exclude<R, Scope.Scope>> = Layer.scoped
 
 /**
- * Whether a value is a pool, keyed or not.
+ * Whether a value is a pool, of one kind of connections.
  *
  * @category guards
  */
 export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown, unknown> => hasProperty(u, TypeId)
-
-/**
- * Whether an error leaves the state of its connection unknown: an error of this SDK, but for those of a pool, or Effect's `TimeoutException`,
- * which cuts off whatever was going on; or an error with one of these as its `cause`, at any depth.
- *
- * @category predicates
- */
-export const isConnectionError = (error: unknown): boolean => {
-  const seen = new Set<unknown>()
-  for (let at = error; at !== undefined && !seen.has(at); at = hasProperty(at, "cause") ? at.cause : undefined) {
-    if (NetError.isNetError(at)) {
-      return !(at._tag === "PoolTimeout" || at._tag === "PoolExhausted" || at._tag === "PoolClosed")
-    }
-    if (Cause.isTimeoutException(at)) return true
-    seen.add(at)
-  }
-  return false
-}
 
 const makeAt = <A, E, R, R2>(
   options: Options<A, E, R, R2>,
@@ -382,53 +326,3 @@ const makeAt = <A, E, R, R2>(
     pool.state.balance()
     return pool
   })
-
-type Prepared<A, R> = {
-  readonly drainTimeout: Duration.Duration
-  readonly setup: Omit<Setup<A, never, R>, "acquire" | "address" | "onEmpty">
-}
-
-/** What all pools of these options share. */
-const prepare = <A, R, R2>(
-  options: Limits & Checks<A, R2> & Pick<Options<A, never, never>, "connection">
-): Effect.Effect<
-  Prepared<A, Exclude<R, Scope.Scope> | R2>,
-  NetError.InvalidOption,
-  Exclude<R, Scope.Scope> | R2 | Scope.Scope
-> =>
-  Effect.gen(function* () {
-    const resolved = yield* Checked.valid(() => resolve(options))
-    const timers = yield* Effect.all({
-      acquire: makeDeadlines(resolved.acquireTimeout),
-      idle: makeDeadlines(resolved.idleTimeout),
-      lifetime: makeDeadlines(resolved.maxLifetime)
-    })
-    const opening = yield* makeDeadlines(resolved.openTimeout)
-    const { connection, healthCheck, invalidateOn = isConnectionError } = options
-    const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope> | R2>()
-    return {
-      drainTimeout: resolved.drainTimeout,
-      setup: { ...resolved, timers, opening, runtime, healthCheck, invalidateOn, connection }
-    }
-  })
-
-const resolve = (options: Limits) => {
-  const min = Checked.whole("minConnections", options.minConnections, 0, 0, "a whole number")
-  const max = Checked.whole("maxConnections", options.maxConnections, Math.max(10, min), 1, "a whole number from 1")
-  if (min > max) {
-    throw new NetError.InvalidOption({
-      option: "minConnections",
-      value: min,
-      expected: `at most maxConnections (${max})`
-    })
-  }
-  const maxPending = Checked.whole("maxPendingAcquires", options.maxPendingAcquires, 1000, 0, "a whole number")
-  return {
-    limits: { min, max, maxPending },
-    acquireTimeout: Checked.duration("acquireTimeout", options.acquireTimeout, "5 seconds"),
-    openTimeout: Checked.duration("openTimeout", options.openTimeout, "30 seconds"),
-    idleTimeout: Checked.duration("idleTimeout", options.idleTimeout, "60 seconds"),
-    maxLifetime: Checked.duration("maxLifetime", options.maxLifetime, Duration.infinity),
-    drainTimeout: Checked.duration("drainTimeout", options.drainTimeout, "15 seconds")
-  }
-}

@@ -7,6 +7,7 @@ import {
   ExecutionStrategy,
   Exit,
   Fiber,
+  FiberId,
   Layer,
   Option,
   Scope,
@@ -195,9 +196,9 @@ describe("ConnectionPool", () => {
       const first = yield* Effect.fork(idOf(pool))
       const second = yield* Effect.fork(idOf(pool))
       yield* settle
+      // It is given what comes back before it has run again, and will never use it.
+      first.unsafeInterruptAsFork(FiberId.none)
       yield* held.end()
-      // The first has been given it and has not run since.
-      yield* Fiber.interruptFork(first)
       expect(yield* Fiber.join(second)).toBe(1)
       yield* settle
       expect(yield* pool.status).toMatchObject({ idle: 1, borrowed: 0, waiting: 0 })
@@ -239,14 +240,21 @@ describe("ConnectionPool", () => {
       expect(yield* pool.status).toMatchObject({ failed: 1, created: 1 })
     }))
 
-  it.scoped("a thousand who wait for what cannot be opened all fail", () =>
+  it.scoped("ten thousand who wait for what cannot be opened all fail, one attempt after another", () =>
     Effect.gen(function* () {
-      const pool = yield* ConnectionPool.make({ acquire: Effect.fail("no" as const), maxConnections: 1 })
-      const all = yield* Effect.all(Array.from({ length: 1000 }, () => Effect.exit(pool.use(Effect.succeed))), {
-        concurrency: "unbounded"
+      const gate = yield* Deferred.make<void>()
+      const no = Effect.fail("no" as const)
+      let attempts = 0
+      const pool = yield* ConnectionPool.make({
+        acquire: Effect.suspend(() => ++attempts === 1 ? Effect.zipRight(Deferred.await(gate), no) : no),
+        maxConnections: 1,
+        maxPendingAcquires: 10_000
       })
-      expect(all.every((exit) => Exit.isFailure(exit))).toBe(true)
-      expect(yield* pool.status).toMatchObject({ opening: 0, waiting: 0, failed: 1000 })
+      const all = yield* Effect.forEach(Array.from({ length: 10_000 }), () => Effect.fork(pool.use(Effect.succeed)))
+      yield* settle
+      yield* Deferred.succeed(gate, undefined)
+      for (const fiber of all) expect(yield* Effect.flip(Fiber.join(fiber))).toBe("no")
+      expect(yield* pool.status).toMatchObject({ opening: 0, waiting: 0, failed: 10_000 })
     }))
 
   it.scoped("opening that takes too long is given up, and its room is free again", () =>
@@ -372,6 +380,22 @@ describe("ConnectionPool", () => {
         yield* end()
         yield* end()
         expect(yield* Fiber.join(next)).toBe(2)
+        expect(things.most).toBe(1)
+      }))
+
+    it.scoped("one that was just given to who waits is not lent after all", () =>
+      Effect.gen(function* () {
+        const things = new Things()
+        const pool = yield* ConnectionPool.make({ acquire: things.acquire, maxConnections: 1 })
+        const { end, item } = yield* borrow(pool)
+        const first = yield* Effect.fork(idOf(pool))
+        const second = yield* Effect.fork(idOf(pool))
+        yield* settle
+        // It has not run again when this happens.
+        yield* end()
+        yield* pool.invalidate(item)
+        expect(yield* Fiber.join(first)).toBe(2)
+        expect(yield* Fiber.join(second)).toBe(2)
         expect(things.most).toBe(1)
       }))
 

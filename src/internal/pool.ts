@@ -14,15 +14,25 @@ import * as FiberId from "effect/FiberId"
 import * as Random from "effect/Random"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import { type Connection, isConnection } from "../Connection.ts"
-import { type ConnectionPool, type DiscardReason, type Status, TypeId } from "../ConnectionPool.ts"
-import { FramedImpl, isFramed } from "../Framed.ts"
+import type { Connection } from "../Connection.ts"
+import type { ConnectionPool, DiscardReason, Status } from "../ConnectionPool.ts"
 import { type AcquireError, PoolClosed, PoolExhausted, PoolTimeout } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
-import { ConnectionImpl } from "./connection.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
-import { type Host, type Item, type Limits, PoolState, type Timers, type Waiter, type Watched } from "./poolState.ts"
+import type { Item, Waiter, Watched } from "./poolItem.ts"
+import { type Host, type Limits, PoolState, type Timers } from "./poolState.ts"
+import { watchedIn } from "./poolWatch.ts"
+
+/**
+ * Marks every pool.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/ConnectionPool")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
 
 /** What a pool is made from, checked. */
 export interface Setup<A, E, R> {
@@ -351,19 +361,3 @@ const settled = <A, F>(waiter: Waiter<A, F>): Effect.Effect<void> =>
     if (isSettled(waiter)) return resume(Effect.void)
     waiter.settle = () => resume(Effect.void)
   })
-
-/** How to see the end of what is pooled: by its connection, or not at all. */
-const watchedIn = <A>(value: A, connectionOf: ((item: A) => Connection) | undefined): Watched | undefined => {
-  const framed = value instanceof FramedImpl ? value : undefined
-  const connection = connectionOf?.(value) ??
-    (isFramed(value) ? value.connection : isConnection(value) ? value : undefined)
-  if (!(connection instanceof ConnectionImpl)) return undefined
-  return {
-    fault: (used) => {
-      if (connection.spent) return "closed"
-      if (!used || (connection.inbound.queue.size === 0 && framed?.settled !== false)) return undefined
-      return "unexpectedBytes"
-    },
-    watch: (listener) => connection.inbound.watch(listener)
-  }
-}

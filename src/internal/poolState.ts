@@ -4,16 +4,10 @@
  * A free item goes to who waits longest, else on top of the idle ones; the one used last is taken first.
  */
 import type { DiscardReason } from "../ConnectionPool.ts"
-import { type Deadlines, Entry } from "./deadlines.ts"
-import { LiveSet, type Member } from "./liveSet.ts"
-import { type Linked, WaitQueue } from "./waitQueue.ts"
-
-/** How to see that an item can be lent no more, and to hear of it while nobody uses it. */
-export interface Watched {
-  /** `used`: bytes that came before anybody used it are a greeting, and belong to who will. */
-  fault(used: boolean): DiscardReason | undefined
-  watch(listener: (() => void) | undefined): void
-}
+import type { Deadlines } from "./deadlines.ts"
+import { LiveSet } from "./liveSet.ts"
+import { Item, Waiter, type Watched } from "./poolItem.ts"
+import { WaitQueue } from "./waitQueue.ts"
 
 export interface Limits {
   readonly min: number
@@ -38,75 +32,6 @@ export interface Host<A, F> {
   rest(failures: number, callback: () => void): void
   /** Nothing is open, opening or waited for. */
   onEmpty(): void
-}
-
-/** What an item tells when its time is up. */
-interface Owner<A> {
-  idleTooLong(item: Item<A>): void
-  retire(item: Item<A>, reason: DiscardReason): void
-}
-
-export class Item<A> extends Entry implements Member {
-  slot = -1
-  state: "idle" | "borrowed" | "gone" = "borrowed"
-  /** Somebody has had it. */
-  used = false
-  /** Why it must not be lent again once it has come back. */
-  doomed: DiscardReason | undefined = undefined
-  readonly age: Age<A>
-  readonly content: A
-  readonly watched: Watched | undefined
-  readonly #pool: Owner<A>
-
-  constructor(pool: Owner<A>, content: A, watched: Watched | undefined) {
-    super()
-    this.#pool = pool
-    this.content = content
-    this.watched = watched
-    this.age = new Age(this, pool)
-  }
-
-  /** It was idle for `idleTimeout`. */
-  expire(): void {
-    this.#pool.idleTooLong(this)
-  }
-}
-
-/** An item's other clock. */
-class Age<A> extends Entry {
-  readonly #item: Item<A>
-  readonly #pool: Owner<A>
-
-  constructor(item: Item<A>, pool: Owner<A>) {
-    super()
-    this.#item = item
-    this.#pool = pool
-  }
-
-  /** It is older than `maxLifetime`. */
-  expire(): void {
-    this.#pool.retire(this.#item, "expired")
-  }
-}
-
-/** One acquire that could not be answered at once. `settle` is called when `item`, `failure` or `refusal` has been set. */
-export class Waiter<A, F> extends Entry implements Linked {
-  previous: Linked | undefined = undefined
-  next: Linked | undefined = undefined
-  item: Item<A> | undefined = undefined
-  failure: F | undefined = undefined
-  refusal: "timeout" | "closed" | undefined = undefined
-  settle: (() => void) | undefined = undefined
-  readonly #pool: PoolState<A, F>
-
-  constructor(pool: PoolState<A, F>) {
-    super()
-    this.#pool = pool
-  }
-
-  expire(): void {
-    this.#pool.refuse(this, "timeout")
-  }
 }
 
 export class PoolState<A, F> {
