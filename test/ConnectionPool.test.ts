@@ -803,10 +803,15 @@ describe("ConnectionPool of connections", () => {
     Effect.gen(function* () {
       const address = yield* echo()
       const login = Effect.map(Framed.connect(address, lines), (framed) => ({ framed }))
-      const pool = yield* ConnectionPool.make({ acquire: login, connection: ({ framed }) => framed.connection })
+      const pool = yield* ConnectionPool.make({ acquire: login, connection: ({ framed }) => framed })
       yield* pool.use(({ framed }) => framed.send("bye"))
       yield* settle
       expect(yield* pool.status).toMatchObject({ idle: 0, discarded: { closed: 1 } })
+      // Nor is a reader that has given up in the way of seeing what comes late.
+      yield* pool.use(({ framed }) => Effect.interruptible(Effect.raceFirst(framed.receive, Effect.void)))
+      yield* pool.use(({ framed }) => framed.send("unasked"))
+      yield* settle
+      expect(yield* pool.status).toMatchObject({ idle: 0, discarded: { unexpectedBytes: 1 } })
     }))
 
   onMemory("a peer that hangs up on every new connection is not dialled in a loop", () =>

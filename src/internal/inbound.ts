@@ -79,10 +79,12 @@ export class Inbound extends Entry {
     }
     this.queue.push(chunk)
     if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
-    if (this.#readers.length === 0) return this.#watcher?.()
-    this.#wakeReaders()
-    // Who still waits has got bytes, if not all he wants: his time runs anew.
-    if (this.#readers.length > 0) this.#deadlines?.arm(this)
+    if (this.#readers.length > 0) {
+      this.#wakeReaders()
+      // Who still waits has got bytes, if not all he wants: his time runs anew.
+      if (this.#readers.length > 0) this.#deadlines?.arm(this)
+    }
+    this.#watcher?.()
   }
 
   end(): void {

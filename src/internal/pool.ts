@@ -16,6 +16,7 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import type { ConnectionPool, DiscardReason, Status } from "../ConnectionPool.ts"
+import type { Framed } from "../Framed.ts"
 import { type AcquireError, PoolClosed, PoolExhausted, PoolTimeout } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
@@ -45,7 +46,7 @@ export interface Setup<A, E, R> {
   readonly openTimeout: Duration.Duration
   readonly healthCheck: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
   readonly invalidateOn: (error: unknown) => boolean
-  readonly connection: ((item: A) => Connection) | undefined
+  readonly connection: ((item: A) => Connection | Framed<unknown, never>) | undefined
   readonly address: SocketAddress | undefined
   /** Nothing is open, opening, closing or waited for. */
   readonly onEmpty: () => void

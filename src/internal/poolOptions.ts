@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
+import type { Framed } from "../Framed.ts"
 import { InvalidOption, isNetError } from "../NetError.ts"
 import { makeDeadlines } from "./bind.ts"
 import * as Options from "./options.ts"
@@ -50,10 +51,10 @@ export interface Checks<A, R = never> {
   /** Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`. */
   readonly invalidateOn?: ((error: unknown) => boolean) | undefined
   /**
-   * The connection that a session runs over, watched while it is idle: at its end, or at bytes that nobody asked for, the session is closed.
-   * Default: a `Connection` itself, and that of a `Framed`.
+   * What a session runs over, a connection or a framed one. It is watched while it is idle: at its end, or at bytes that nobody asked for, the
+   * session is closed. Default: the item itself, if it is one of the two.
    */
-  readonly connection?: ((item: NoInfer<A>) => Connection) | undefined
+  readonly connection?: ((item: NoInfer<A>) => Connection | Framed<unknown, never>) | undefined
 }
 
 /** Whether an error leaves the state of its connection unknown. */

@@ -2,16 +2,18 @@
  * How a pool sees the end of what it keeps, by the connection under it: fields to look at when it is lent, and a callback while it is idle.
  * The runtime is let read from an idle connection, since none tells of the peer's FIN while it is paused.
  */
-import { type Connection, isConnection } from "../Connection.ts"
-import { FramedImpl, isFramed } from "../Framed.ts"
+import type { Connection } from "../Connection.ts"
+import { type Framed, FramedImpl } from "../Framed.ts"
 import { ConnectionImpl } from "./connection.ts"
 import type { Watched } from "./poolItem.ts"
 
+type Channel = Connection | Framed<unknown, never>
+
 /** None where it tells of no connection. */
-export const watchedIn = <A>(value: A, connectionOf: ((item: A) => Connection) | undefined): Watched | undefined => {
-  const framed = value instanceof FramedImpl ? value : undefined
-  const connection = connectionOf?.(value) ??
-    (isFramed(value) ? value.connection : isConnection(value) ? value : undefined)
+export const watchedIn = <A>(value: A, channelOf: ((item: A) => Channel) | undefined): Watched | undefined => {
+  const channel: unknown = channelOf === undefined ? value : channelOf(value)
+  const framed = channel instanceof FramedImpl ? channel : undefined
+  const connection = framed === undefined ? channel : framed.connection
   if (!(connection instanceof ConnectionImpl)) return undefined
   return {
     fault: (used) => {
