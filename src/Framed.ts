@@ -242,6 +242,12 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return Effect.suspend(() => Effect.as(this.connection.unread(this.reader.decoder.leftover()), this.connection))
   }
 
+  /** No answer is on its way, and no bytes are left of what was decoded. */
+  get settled(): boolean {
+    const { decoder } = this.reader
+    return this.#slots.length === 0 && decoder.buffered === 0 && decoder.decode([], 0) === undefined
+  }
+
   /** Adds a reply to those of this batch; gives an effect only where it was refused or has to wait. */
   unsafeReply(message: In): Effect.Effect<void, SendError> | undefined {
     const refusal = this.#encoder.append(message, this.#replies)

@@ -298,6 +298,57 @@ export class TlsFailure extends Data.TaggedError("TlsFailure")<SocketErrorProps 
   }
 }
 
+interface PoolErrorProps extends SocketErrorProps {
+  /** Connections in use at that moment. */
+  readonly borrowed: number
+  /** Connections being opened. */
+  readonly opening: number
+  /** Who else waits for one. */
+  readonly waiting: number
+}
+
+const load = ({ borrowed, opening, waiting }: PoolErrorProps): string =>
+  `${borrowed} in use, ${opening} being opened, ${waiting} waiting`
+
+/**
+ * A pool had no connection to give within `acquireTimeout`, or one could not be opened within `openTimeout`; `timeout` is the one that was over.
+ *
+ * @category errors
+ */
+export class PoolTimeout extends Data.TaggedError("PoolTimeout")<
+  PoolErrorProps & {
+    readonly timeout: Duration.Duration
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `none within ${Duration.format(this.timeout)} (${load(this)})`)
+  }
+}
+
+/**
+ * All connections of a pool are in use, and `limit` acquires wait for one already (`maxPendingAcquires`).
+ *
+ * @category errors
+ */
+export class PoolExhausted extends Data.TaggedError("PoolExhausted")<
+  PoolErrorProps & {
+    readonly limit: number
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `no more than ${this.limit} may wait (${load(this)})`)
+  }
+}
+
+/**
+ * The pool's scope was told to close: it gives no more connections.
+ *
+ * @category errors
+ */
+export class PoolClosed extends leaf("PoolClosed", "the pool is closed") {}
+
 /**
  * This runtime cannot do what was asked. Nothing was opened or changed. The support table in the README lists all cases.
  *
@@ -392,6 +443,13 @@ export type BindError =
 export type AcceptError = ConnectionClosed
 
 /**
+ * What a pool can fail with by itself when asked for a connection.
+ *
+ * @category unions
+ */
+export type AcquireError = PoolTimeout | PoolExhausted | PoolClosed
+
+/**
  * What a read can fail with. The peer's end of stream is no failure.
  *
  * @category unions
@@ -442,6 +500,7 @@ export type NetError =
   | ConnectError
   | BindError
   | AcceptError
+  | AcquireError
   | ReadError
   | WriteError
   | DatagramError
@@ -468,7 +527,9 @@ const transient: ReadonlySet<string> = new Set<NetError["_tag"]>([
   "BrokenPipe",
   "UnexpectedEnd",
   "ReadTimeout",
-  "WriteTimeout"
+  "WriteTimeout",
+  "PoolTimeout",
+  "PoolExhausted"
 ])
 
 /**

@@ -2,6 +2,7 @@
  * Sockets for Effect: see the README for a tour, `Net` and `Server` for the way in.
  */
 export * as Connection from "./Connection.ts"
+export * as ConnectionPool from "./ConnectionPool.ts"
 export type * as DatagramTransport from "./DatagramTransport.ts"
 export * as Framed from "./Framed.ts"
 export * as FramedServer from "./FramedServer.ts"

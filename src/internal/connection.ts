@@ -217,6 +217,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
     return this.released ? 0 : this.#outbound.buffered
   }
 
+  /** Whether either direction has ended or failed. */
+  get spent(): boolean {
+    return this.released || this.inbound.ended || this.inbound.failure !== undefined || this.#outbound.ended
+  }
+
   /** Begins the close; `onReleased` tells its end. */
   unsafeClose(): void {
     if (this.#closing || this.released) return

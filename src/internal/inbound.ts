@@ -42,6 +42,7 @@ export class Inbound extends Entry {
   #retirement: (() => Effect.Effect<never, never>) | undefined
   /** How many bytes had come when it retired. */
   #last = Infinity
+  #watcher: (() => void) | undefined
   readonly #handle: StreamHandle
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
@@ -78,20 +79,24 @@ export class Inbound extends Entry {
     }
     this.queue.push(chunk)
     if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
-    if (this.#readers.length === 0) return
-    this.#wakeReaders()
-    // Who still waits has got bytes, if not all he wants: his time runs anew.
-    if (this.#readers.length > 0) this.#deadlines?.arm(this)
+    if (this.#readers.length > 0) {
+      this.#wakeReaders()
+      // Who still waits has got bytes, if not all he wants: his time runs anew.
+      if (this.#readers.length > 0) this.#deadlines?.arm(this)
+    }
+    this.#watcher?.()
   }
 
   end(): void {
     this.ended = true
     this.#wakeReaders()
+    this.#watcher?.()
   }
 
   fail(failure: () => Effect.Effect<never, never>): void {
     if (this.failure === undefined) this.failure = failure
     this.#wakeReaders()
+    this.#watcher?.()
   }
 
   /** Somebody waits for bytes, and nothing has been begun: no part of a message is here. */
@@ -188,6 +193,14 @@ export class Inbound extends Entry {
       if (this.#retirement !== undefined && this.#leave()) return
       if (!this.#flowing) this.#resume()
     })
+  }
+
+  /** Lets the runtime read while nobody does, and tells of bytes, the end or a failure when they come; `undefined` stops the telling. */
+  watch(watcher: (() => void) | undefined): void {
+    this.#watcher = watcher
+    if (watcher === undefined || this.#done) return
+    this.started = true
+    this.#taken()
   }
 
   expire(): void {

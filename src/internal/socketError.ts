@@ -26,6 +26,7 @@ export type Operation =
   | "listen"
   | "bind"
   | "accept"
+  | "acquire"
   | "read"
   | "write"
   | "shutdown"
@@ -49,6 +50,7 @@ const verbs: Readonly<Record<Operation, string>> = {
   listen: "listen on",
   bind: "bind",
   accept: "accept on",
+  acquire: "acquire a connection to",
   read: "read from",
   write: "write to",
   shutdown: "shut down",
