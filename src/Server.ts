@@ -10,14 +10,19 @@ import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
+import { type LimitOptions, resolveLimits } from "./internal/admission.ts"
 import { type ListenOptions, makeDeadlines, prepare } from "./internal/bind.ts"
 import { Draining } from "./internal/draining.ts"
 import { Handlers } from "./internal/handlers.ts"
 import * as Options from "./internal/options.ts"
+import type { RejectReason } from "./internal/rejections.ts"
 import { RunningImpl } from "./internal/running.ts"
-import type { BindError } from "./NetError.ts"
+import type { ConnectionInfo, EndReason } from "./internal/session.ts"
+import type { BindError, InvalidOption } from "./NetError.ts"
 import { Network } from "./Network.ts"
 import type { AddressInput, SocketAddress } from "./SocketAddress.ts"
+
+export type { ConnectionInfo, EndReason, LimitOptions, RejectReason }
 
 /**
  * Marks every server.
@@ -30,11 +35,12 @@ export const TypeId: unique symbol = Symbol.for("effect-netkit/Server")
 export type TypeId = typeof TypeId
 
 /**
- * What a server is made from. The options of listening and of the connections stand beside: `backlog`, `noDelay`, `readTimeout`, ...
+ * What a server is made from. The options of listening, of the connections and of who may come in stand beside: `backlog`, `noDelay`, `readTimeout`, `maxConnections`,
+ * ...
  *
  * @category options
  */
-export interface ServerOptions<E, R> extends ListenOptions {
+export interface ServerOptions<E, R> extends ListenOptions, LimitOptions {
   /** Where to listen. */
   readonly listen: AddressInput
   /**
@@ -42,8 +48,6 @@ export interface ServerOptions<E, R> extends ListenOptions {
    * logged, errors of the connection itself (a reset, a timeout) at debug level, all others as errors.
    */
   readonly handler: (connection: Connection) => Effect.Effect<unknown, E, R>
-  /** How many handlers may run at once; further connections wait, at most `backlog` of them. Default `"unbounded"`. */
-  readonly concurrency?: number | "unbounded" | undefined
   /**
    * How long a drain may take before the handlers that are left are interrupted and their connections reset. Meanwhile it takes the place
    * of `closeTimeout` for replies that the peer has still to take. Default 15 seconds.
@@ -89,6 +93,17 @@ export interface Started {
  * @category models
  */
 export interface Running extends Started {
+  /** What is going on just now, and the totals since the start. */
+  readonly status: Effect.Effect<ServerStatus>
+  /** The connections there are. */
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>>
+  /**
+   * Waits until there are so many connections, those that are being closed included and those that wait for a handler not:
+   * `awaitConnections("==", 0)` after `suspend` means that nobody is left.
+   */
+  readonly awaitConnections: (comparison: "<" | "<=" | "==" | ">=" | ">", count: number) => Effect.Effect<void>
+  /** Changes limits; those that are not named stay. Nobody who is connected already is cut off. */
+  readonly update: (limits: LimitOptions) => Effect.Effect<void, InvalidOption>
   /** Closes the listening socket. Connections live on; those that are accepted and wait for a handler will have one. */
   readonly suspend: Effect.Effect<void>
   /** Listens again, at the same address. Nothing if it does, or drains. */
@@ -112,6 +127,16 @@ export interface DrainReport {
   /** Connections that were reset after `drainTimeout`. */
   readonly cutOff: number
   readonly duration: Duration.Duration
+}
+
+/**
+ * @category models
+ */
+export interface ServerStatus extends Status {
+  /** Connections that were reset before they had a handler. They count as accepted. */
+  readonly rejected: Readonly<Record<RejectReason, number>>
+  /** Connections that have ended, by why. */
+  readonly ended: Readonly<Record<EndReason, number>>
 }
 
 /**
@@ -215,21 +240,19 @@ const start = <E, R>(
   options: ServerOptions<E, R>
 ): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
-    const { closeTimeout, concurrency, drainTimeout } = yield* Options.checked(() => resolve(options))
+    const { closeTimeout, drainTimeout, limits } = yield* Options.checked(() => resolve(options))
     const closing = yield* makeDeadlines(closeTimeout)
-    const handlers = yield* Handlers.make(options.handler, concurrency, closing)
+    const handlers = yield* Handlers.make(options.handler, limits, closing)
     const binding = yield* prepare(
       options.listen,
       { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
       (connection, binding) => handlers.offer(connection, binding)
     )
-    return yield* RunningImpl.start(yield* Network, [binding], handlers, drainTimeout)
+    return yield* RunningImpl.start(yield* Network, [binding], handlers, options, drainTimeout)
   })
 
 const resolve = <E, R>(options: ServerOptions<E, R>) => ({
-  concurrency: options.concurrency === undefined || options.concurrency === "unbounded"
-    ? Infinity
-    : Options.whole("concurrency", options.concurrency, 0, 1, 'a whole number from 1, or "unbounded"'),
+  limits: resolveLimits(options),
   drainTimeout: Options.duration("drainTimeout", options.drainTimeout, "15 seconds"),
   closeTimeout: Options.duration("closeTimeout", options.closeTimeout, "5 seconds")
 })

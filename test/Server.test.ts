@@ -44,11 +44,11 @@ describe("Server", () => {
       expect(new TextDecoder().decode(yield* client.readExactly(5))).toBe("hello")
     }))
 
-  onMemory("serves at most `concurrency` clients, and the next when one is done", () =>
+  onMemory("serves at most `maxConnections` clients, and the next when one is done", () =>
     Effect.gen(function* () {
       const { address, status } = yield* Server.serve(Server.make({
         listen,
-        concurrency: 2,
+        maxConnections: 2,
         handler: (connection) => Effect.zipRight(connection.write("x"), connection.read)
       }))
       const clients = yield* Effect.all(Array.from({ length: 5 }, () => Net.connect(address)))
@@ -143,8 +143,8 @@ describe("Server", () => {
     Effect.gen(function* () {
       for (
         const wrong of [
-          { concurrency: 0 },
-          { concurrency: 1.5 },
+          { maxConnections: 0 },
+          { maxConnections: 1.5 },
           { drainTimeout: Number.NaN },
           { closeTimeout: -1 },
           { listen: { port: 70000 } }

@@ -142,7 +142,9 @@ describe("A drain", () => {
   everywhere("resets who waits for a handler", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
-      const server = yield* Server.serve(Server.make({ listen, concurrency: 1, handler: () => Deferred.await(gate) }))
+      const server = yield* Server.serve(
+        Server.make({ listen, maxConnections: 1, handler: () => Deferred.await(gate) })
+      )
       yield* Net.connect(server.address)
       yield* active(server, 1)
       const waiting = yield* Net.connect(server.address)

@@ -1,6 +1,6 @@
 /**
- * What all servers of the tutorial do around their sessions: say where they listen, who comes and who leaves, and let
- * sessions go on for at most two seconds after a signal.
+ * What all servers of the tutorial do around their sessions: say where they listen, who comes and who leaves, and after a
+ * signal let them answer what has come, for at most two seconds.
  */
 import { type Connection, type NetError, type Server, SocketAddress } from "effect-netkit"
 import * as Console from "effect/Console"

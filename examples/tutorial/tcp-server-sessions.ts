@@ -24,7 +24,7 @@ run(import.meta.url, flags, ({ concurrency, encoding, reply, ...server }) =>
     const answer = yield* encode(reply, encoding)
     yield* serve(Server.make({
       ...listening(server),
-      concurrency,
+      maxConnections: concurrency,
       handler: announced((connection) =>
         Stream.runForEach(
           texts(connection, encoding),

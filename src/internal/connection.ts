@@ -98,14 +98,18 @@ export class ConnectionImpl implements Connection, StreamEvents {
     return this.#localAddress ??= addressOr(this.#handle.localAddress, this.#environment.address)
   }
 
-  get stats(): Effect.Effect<ConnectionStats> {
-    return Effect.sync(() => ({
+  get figures(): ConnectionStats {
+    return {
       bytesRead: this.inbound.total,
       bytesWritten: this.#outbound.total,
       unread: this.inbound.queue.size,
       unsent: this.unsent,
       age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.#openedAt)
-    }))
+    }
+  }
+
+  get stats(): Effect.Effect<ConnectionStats> {
+    return Effect.sync(() => this.figures)
   }
 
   // --- reading ---

@@ -1,9 +1,10 @@
 /**
  * The handlers of a server: one fiber and one scope a connection, started within the accept callback.
- * Counts what runs, holds back what is over the limit, and closes each connection after its handler without a fiber waiting for it.
+ * Lets in whom the limits admit, holds back or refuses the others, and closes each connection after its handler without a fiber waiting for it.
  * In a drain it tells those who wait for another message that none will be served, and at the end cuts off whoever is left.
  */
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -15,49 +16,57 @@ import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import { isNetError } from "../NetError.ts"
-import type { Status } from "../Server.ts"
+import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
+import { Admission, type Limits } from "./admission.ts"
 import type { Binding } from "./bind.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Draining } from "./draining.ts"
 import { LiveSet } from "./liveSet.ts"
-import { Session } from "./session.ts"
+import { Rejections, type RejectReason } from "./rejections.ts"
+import { type ConnectionInfo, type EndReason, Session } from "./session.ts"
 import { inlineScheduler } from "./turn.ts"
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
-
-/** What became of the connections of a drain. */
-export interface Drained {
-  readonly finished: number
-  readonly closedIdle: number
-  readonly cutOff: number
-}
 
 export class Handlers {
   readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   /** Who may accept: they pause while nobody more can be served. */
   bindings: ReadonlyArray<Binding> = []
+  /** Called when there is one connection more or less. */
+  onCount: (() => void) | undefined = undefined
   readonly #handle: (session: Session) => AnyFiber
+  readonly #clock: Clock.Clock
   readonly #draining: Deferred.Deferred<void>
-  readonly #concurrency: number
   readonly #closing: Deadlines | undefined
+  readonly #admission: Admission
+  readonly #rejections: Rejections
   readonly #sessions = new LiveSet<Session>()
-  #waiting: Array<ConnectionImpl> = []
+  readonly #ends: Record<EndReason, number> = {
+    completed: 0,
+    failed: 0,
+    connectionError: 0,
+    interrupted: 0,
+    draining: 0,
+    cutOff: 0
+  }
+  #waiting: Array<Session> = []
   #active = 0
   #accepted = 0
   #stopped = false
-  #cutOff = 0
+  #regulating = false
+  #awaitingToken: AnyFiber | undefined
   #closedIdle = 0
   #onEmpty: (() => void) | undefined
 
   static make<E, R>(
     handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
-    concurrency: number,
+    limits: Limits,
     closing: Deadlines | undefined
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
-      Effect.map(Effect.runtime<Exclude<R, Scope.Scope>>(), (runtime) => {
+      Effect.zipWith(Effect.runtime<Exclude<R, Scope.Scope>>(), Effect.clock, (runtime, clock) => {
         const options = { scheduler: inlineScheduler(fiber as AnyFiber) }
         const draining = Deferred.unsafeMake<void>(FiberId.none)
         // A server that a handler starts does not belong to the Layers that this one was built with.
@@ -73,8 +82,9 @@ export class Handlers {
               options
             ),
           Runtime.runFork(runtime),
+          clock,
           draining,
-          concurrency,
+          limits,
           closing
         )
       })
@@ -84,39 +94,99 @@ export class Handlers {
   private constructor(
     handle: (session: Session) => AnyFiber,
     fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>,
+    clock: Clock.Clock,
     draining: Deferred.Deferred<void>,
-    concurrency: number,
+    limits: Limits,
     closing: Deadlines | undefined
   ) {
-    this.#handle = handle
     this.fork = fork
+    this.#handle = handle
+    this.#clock = clock
     this.#draining = draining
-    this.#concurrency = concurrency
     this.#closing = closing
+    this.#admission = new Admission(limits, clock.unsafeCurrentTimeMillis())
+    this.#rejections = new Rejections(fork)
   }
 
-  get status(): Status {
+  /** Connections that are served, or closed after that. */
+  get count(): number {
+    return this.#sessions.size
+  }
+
+  get status(): ServerStatus {
     return {
       active: this.#active,
       waiting: this.#waiting.length,
       closing: this.#sessions.size - this.#active,
-      accepted: this.#accepted
+      accepted: this.#accepted,
+      rejected: this.#rejections.counts,
+      ended: { ...this.#ends }
     }
   }
 
-  offer(connection: ConnectionImpl, { backlog }: Binding): void {
-    this.#accepted++
-    if (this.#stopped) connection.unsafeReset()
-    else if (this.#active < this.#concurrency) this.#start(connection)
-    else if (this.#waiting.length < backlog) this.#waiting.push(connection)
-    else connection.unsafeReset()
-    if (this.#active >= this.#concurrency) { for (const binding of this.bindings) binding.pause() }
+  get connections(): ReadonlyArray<ConnectionInfo> {
+    return [...this.#sessions, ...this.#waiting].map(({ info }) => info)
   }
 
-  /** Lets those accept who may. */
+  change(limits: Limits): void {
+    this.#admission.change(limits, this.#clock.unsafeCurrentTimeMillis())
+    for (const session of [...this.#sessions, ...this.#waiting]) {
+      session.host ??= this.#admission.enter(session.connection)
+    }
+    this.regulate()
+  }
+
+  // --- coming in ---
+
+  offer(connection: ConnectionImpl, { backlog }: Binding): void {
+    this.#accepted++
+    const refusal = this.#stopped ? "draining" : this.#admission.refusal(connection)
+    if (refusal !== undefined) return this.#reject(connection, refusal)
+    const hindrance = this.#hindrance
+    if (hindrance !== undefined && (this.#admission.rejects || this.#waiting.length >= backlog)) {
+      return this.#reject(connection, hindrance)
+    }
+    const session = new Session(connection, this.#admission.enter(connection))
+    if (hindrance !== undefined || this.#waiting.length > 0) {
+      this.#waiting.push(session)
+      connection.onReleased = () => this.#forget(session)
+    } else this.#start(session)
+    this.regulate()
+  }
+
+  /** Serves whom it can, and lets those accept who may. */
   regulate(): void {
-    if (this.#stopped || this.#active >= this.#concurrency) return
-    for (const binding of this.bindings) binding.resume()
+    // A loop, though each connection that is done calls it: they may all be done at once.
+    if (this.#stopped || this.#regulating) return
+    this.#regulating = true
+    let hindrance = this.#hindrance
+    while (hindrance === undefined && this.#waiting.length > 0) {
+      const next = this.#waiting.shift()!
+      // Who has come and gone while it waited needs no handler.
+      next.connection.onReleased = undefined
+      if (!next.connection.released) this.#start(next)
+      hindrance = this.#hindrance
+    }
+    this.#regulating = false
+    if (hindrance === "acceptRate") this.#awaitToken()
+    const open = hindrance === undefined || this.#admission.rejects
+    for (const binding of this.bindings) open ? binding.resume() : binding.pause()
+  }
+
+  get #hindrance(): "maxConnections" | "acceptRate" | undefined {
+    return this.#admission.hindrance(this.#sessions.size, this.#clock)
+  }
+
+  #awaitToken(): void {
+    this.#awaitingToken ??= this.fork(Effect.map(Effect.sleep(this.#admission.untilReady(this.#clock)), () => {
+      this.#awaitingToken = undefined
+      this.regulate()
+    }))
+  }
+
+  #reject(connection: ConnectionImpl, reason: RejectReason): void {
+    this.#rejections.add(reason, connection.remoteAddress, this.#clock.unsafeCurrentTimeMillis())
+    connection.unsafeReset()
   }
 
   // --- the drain ---
@@ -124,21 +194,32 @@ export class Handlers {
   /** Takes nobody any more and tells the handlers; those who wait for another message leave once what has come is served. */
   stop(transport: Transport): void {
     this.#stopped = true
-    for (const connection of this.#waiting) connection.unsafeReset()
+    for (const { connection } of this.#waiting) this.#reject(connection, "draining")
     this.#waiting = []
+    this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
     Deferred.unsafeDone(this.#draining, Effect.void)
     transport.afterPoll(() => {
-      for (const session of this.#sessions) session.dismissed = session.connection.unsafeRetire()
+      for (const session of this.#sessions) {
+        if (session.state !== "active" || !session.connection.unsafeRetire()) continue
+        session.dismissed = true
+        this.#closedIdle++
+      }
     })
   }
 
-  /** Interrupts and resets what is left. */
-  cutOff(): void {
-    for (const session of this.#sessions) {
-      this.#cutOff++
-      session.dismissed = false
+  /** Interrupts and resets what is left. How many that was. */
+  cutOff(): number {
+    const left = [...this.#sessions]
+    for (const session of left) {
+      if (session.dismissed) this.#closedIdle--
       session.cutOff()
     }
+    return left.length
+  }
+
+  /** How many connections left because the drain found them idle. */
+  get closedIdle(): number {
+    return this.#closedIdle
   }
 
   /** Completes when no handler runs and every connection is released. */
@@ -147,21 +228,14 @@ export class Handlers {
     this.#onEmpty = () => resume(Effect.void)
   })
 
-  /** Of so many connections that were there. */
-  drained(served: number): Drained {
-    return {
-      finished: served - this.#closedIdle - this.#cutOff,
-      closedIdle: this.#closedIdle,
-      cutOff: this.#cutOff
-    }
-  }
-
   // --- a connection ---
 
-  #start(connection: ConnectionImpl): void {
-    const session = new Session(connection)
+  #start(session: Session): void {
     this.#sessions.add(session)
     this.#active++
+    this.#admission.take()
+    session.state = "active"
+    this.onCount?.()
     const fiber = this.#handle(session)
     session.fiber = fiber
     fiber.addObserver((exit) => this.#ended(session, exit))
@@ -170,6 +244,7 @@ export class Handlers {
   #ended(session: Session, exit: Exit.Exit<unknown, unknown>): void {
     const { connection, scope } = session
     session.fiber = undefined
+    session.ending = session.reasonOf(exit)
     if (exit._tag === "Failure") this.#report(connection, exit.cause)
     if (!scope.used) return this.#close(session)
     this.fork(scope.close(exit)).addObserver((closed) => {
@@ -181,29 +256,23 @@ export class Handlers {
   #close(session: Session): void {
     const { connection } = session
     this.#active--
+    session.state = "closing"
     connection.unsafeClose()
-    if (connection.released) this.#forget(session)
-    else {
-      // A last reply has as long as the drain has.
-      if (!this.#stopped || connection.unsent === 0) this.#closing?.arm(session)
-      connection.onReleased = () => this.#forget(session)
-    }
-    this.#startNext()
-  }
-
-  #startNext(): void {
-    let next = this.#waiting.shift()
-    // Who has come and gone while it waited needs no handler.
-    while (next?.released) next = this.#waiting.shift()
-    if (next !== undefined) this.#start(next)
-    else this.regulate()
+    if (connection.released) return this.#forget(session)
+    // A last reply has as long as the drain has.
+    if (!this.#stopped || connection.unsent === 0) this.#closing?.arm(session)
+    connection.onReleased = () => this.#forget(session)
   }
 
   #forget(session: Session): void {
+    this.#admission.leave(session.host)
+    if (session.state === "waiting") return
     this.#closing?.disarm(session)
     this.#sessions.delete(session)
-    if (session.dismissed) this.#closedIdle++
+    this.#ends[session.ending!]++
+    this.onCount?.()
     if (this.#sessions.size === 0) this.#onEmpty?.()
+    this.regulate()
   }
 
   #report(connection: ConnectionImpl, cause: Cause.Cause<unknown>): void {

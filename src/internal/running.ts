@@ -9,12 +9,15 @@ import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type * as Scope from "effect/Scope"
 import type { BindError } from "../NetError.ts"
-import type { DrainReport, Running, Status } from "../Server.ts"
+import type { DrainReport, Running, ServerStatus } from "../Server.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
+import { type LimitOptions, resolveLimits } from "./admission.ts"
 import type { Binding } from "./bind.ts"
 import type { Handlers } from "./handlers.ts"
+import * as Options from "./options.ts"
 import * as Group from "./serverGroup.ts"
+import type { ConnectionInfo } from "./session.ts"
 
 /** How long a server that another one of its group has halted may be closed itself before it listens again. */
 const grace = Duration.seconds(1)
@@ -30,6 +33,8 @@ export class RunningImpl implements Running, Group.GroupMember {
   #suspended = false
   #halts = 0
   #stopped = false
+  #limits: LimitOptions
+  readonly #lookers = new Set<() => void>()
   #reviving: Fiber.RuntimeFiber<void> | undefined
 
   /** Listens everywhere or, where one fails, nowhere; drains when the scope closes. */
@@ -37,12 +42,13 @@ export class RunningImpl implements Running, Group.GroupMember {
     transport: Transport,
     bindings: ReadonlyArray<Binding>,
     handlers: Handlers,
+    limits: LimitOptions,
     drainTimeout: Duration.Duration
   ): Effect.Effect<RunningImpl, BindError, Scope.Scope> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* Effect.onError(restore(openAll(bindings)), () => closeAll(bindings))
-        const self = new RunningImpl(transport, bindings, handlers, drainTimeout)
+        const self = new RunningImpl(transport, bindings, handlers, limits, drainTimeout)
         const group = yield* Group.join(self)
         yield* Effect.addFinalizer(() => Group.leave(group, self, self.stop))
         handlers.bindings = bindings
@@ -56,16 +62,46 @@ export class RunningImpl implements Running, Group.GroupMember {
     transport: Transport,
     bindings: ReadonlyArray<Binding>,
     handlers: Handlers,
+    limits: LimitOptions,
     drainTimeout: Duration.Duration
   ) {
     this.address = bindings[0]!.address
     this.#transport = transport
     this.#bindings = bindings
     this.#handlers = handlers
+    this.#limits = limits
     this.#drainTimeout = drainTimeout
   }
 
-  readonly status: Effect.Effect<Status> = Effect.sync(() => this.#handlers.status)
+  readonly status: Effect.Effect<ServerStatus> = Effect.sync(() => this.#handlers.status)
+
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>> = Effect.sync(() => this.#handlers.connections)
+
+  get awaitConnections(): Running["awaitConnections"] {
+    return (comparison, count) =>
+      Effect.async<void>((resume) => {
+        const look = () => {
+          if (!comparisons[comparison](this.#handlers.count, count)) return
+          this.#lookers.delete(look)
+          resume(Effect.void)
+        }
+        this.#lookers.add(look)
+        this.#handlers.onCount = () => {
+          for (const look of this.#lookers) look()
+        }
+        look()
+        return Effect.sync(() => void this.#lookers.delete(look))
+      })
+  }
+
+  get update(): Running["update"] {
+    return (limits) =>
+      Options.valid(() => {
+        const changed = { ...this.#limits, ...limits }
+        this.#handlers.change(resolveLimits(changed))
+        this.#limits = changed
+      })
+  }
 
   readonly suspend: Effect.Effect<void> = Effect.suspend(() => {
     this.#suspended = true
@@ -92,15 +128,17 @@ export class RunningImpl implements Running, Group.GroupMember {
   })
 
   readonly #drain: Effect.Effect<void> = Effect.suspend(() => {
-    const { active, closing } = this.#handlers.status
+    const { count } = this.#handlers
+    let cutOff = 0
     this.#handlers.stop(this.#transport)
-    const deadline = Effect.tap(Effect.sleep(this.#drainTimeout), () => this.#handlers.cutOff())
+    const deadline = Effect.map(Effect.sleep(this.#drainTimeout), () => cutOff = this.#handlers.cutOff())
     return Effect.raceFirst(this.#handlers.empty, deadline).pipe(
       Effect.zipRight(this.#handlers.empty),
       Effect.zipRight(closeAll(this.#bindings)),
       Effect.timed,
       Effect.flatMap(([duration]) => {
-        const report = { ...this.#handlers.drained(active + closing), duration }
+        const { closedIdle } = this.#handlers
+        const report = { finished: count - closedIdle - cutOff, closedIdle, cutOff, duration }
         return Effect.zipRight(logged(report, this.address), Deferred.succeed(this.#report, report))
       })
     )
@@ -134,6 +172,14 @@ export class RunningImpl implements Running, Group.GroupMember {
     )
   }))
 }
+
+const comparisons = {
+  "<": (a: number, b: number) => a < b,
+  "<=": (a: number, b: number) => a <= b,
+  "==": (a: number, b: number) => a === b,
+  ">=": (a: number, b: number) => a >= b,
+  ">": (a: number, b: number) => a > b
+} as const
 
 const openAll = (bindings: ReadonlyArray<Binding>): Effect.Effect<void, BindError> =>
   Effect.forEach(bindings, (binding) => binding.open, { discard: true })

@@ -2,25 +2,59 @@
  * One connection of a server, from the moment it was accepted until its descriptor is released.
  * It stands in the list of closes that take too long, and in the set of those that are served.
  */
+import * as Cause from "effect/Cause"
+import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
+import type { ConnectionStats } from "../Connection.ts"
+import { isNetError } from "../NetError.ts"
+import type { SocketAddress } from "../SocketAddress.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
 
+/**
+ * Why a connection of a server has ended: its handler succeeded, failed by itself (a defect counts), failed with an error of the connection, or was
+ * interrupted; or the server was draining, or cut it off.
+ *
+ * @category models
+ */
+export type EndReason = "completed" | "failed" | "connectionError" | "interrupted" | "draining" | "cutOff"
+
+/**
+ * One connection of a server, as `Running.connections` shows it: it waits for a handler, has one, or is being closed after that.
+ *
+ * @category models
+ */
+export interface ConnectionInfo extends ConnectionStats {
+  readonly remoteAddress: SocketAddress
+  readonly state: "waiting" | "active" | "closing"
+}
+
 export class Session extends Entry implements Member {
   readonly connection: ConnectionImpl
   readonly scope = new LazyScope()
   slot = -1
+  state: ConnectionInfo["state"] = "waiting"
+  /** The host that it counts for, where there is a limit. */
+  host: string | undefined
   /** The handler, while it runs. */
   fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined = undefined
-  /** It waited between two messages when the server began to drain. */
+  /** The drain found it idle. */
   dismissed = false
+  /** Why it ends, where that was known before its handler ended. */
+  ending: EndReason | undefined = undefined
 
-  constructor(connection: ConnectionImpl) {
+  constructor(connection: ConnectionImpl, host: string | undefined) {
     super()
     this.connection = connection
+    this.host = host
+  }
+
+  get info(): ConnectionInfo {
+    const { connection, state } = this
+    return { remoteAddress: connection.remoteAddress, state, ...connection.figures }
   }
 
   /** Its close took longer than `closeTimeout`. */
@@ -29,7 +63,19 @@ export class Session extends Entry implements Member {
   }
 
   cutOff(): void {
+    this.ending = "cutOff"
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
     this.connection.unsafeReset()
+  }
+
+  reasonOf(exit: Exit.Exit<unknown, unknown>): EndReason {
+    if (this.ending !== undefined) return this.ending
+    if (exit._tag === "Success") return "completed"
+    if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
+    const failure = Cause.failureOption(exit.cause)
+    if (failure._tag === "None" || !isNetError(failure.value)) return "failed"
+    return failure.value._tag === "ConnectionClosed" && this.connection.inbound.retiring
+      ? "draining"
+      : "connectionError"
   }
 }

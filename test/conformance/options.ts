@@ -157,7 +157,7 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Attempt]> = [
     ["readBuffer", Net.connect(address, { readBuffer: size })],
     ["writeBuffer", Net.listen(address, { writeBuffer: size })],
     ["backlog", Net.listen(address, { backlog: size })],
-    ["concurrency", Server.serve(Server.make({ listen: address, handler: () => Effect.void, concurrency: size }))]
+    ["maxConnections", Server.serve(Server.make({ listen: address, handler: () => Effect.void, maxConnections: size }))]
   ]),
   ...[-1, Number.NaN].flatMap((time): ReadonlyArray<readonly [string, Attempt]> => [
     ["connectTimeout", Net.connect(address, { connectTimeout: time })],

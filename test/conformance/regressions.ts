@@ -147,7 +147,7 @@ const waitingForHandler: Draft["run"] = Effect.gen(function* () {
   const scope = yield* Scope.make()
   const started = yield* Deferred.make<void>()
   const server = yield* serve(() => Effect.zipRight(Deferred.succeed(started, undefined), Effect.never), {
-    concurrency: 1,
+    maxConnections: 1,
     drainTimeout: "20 millis"
   }).pipe(Scope.extend(scope))
   const clients = yield* Effect.replicateEffect(Net.connect(server.address), 3)

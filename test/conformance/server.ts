@@ -90,16 +90,16 @@ const limited: Draft["run"] = Effect.gen(function* () {
       Effect.sync(() => most = Math.max(most, ++active)),
       () => Effect.zipRight(Effect.sleep("2 millis"), echo(connection)),
       () => Effect.sync(() => active--)
-    ), { concurrency: 3 })
+    ), { maxConnections: 3 })
   yield* Effect.replicateEffect(answers(server.address), 30, { concurrency: "unbounded" })
-  yield* equal(most, 3, "handlers at once, of a concurrency of 3")
+  yield* equal(most, 3, "handlers at once, of 3 connections")
   yield* idle(server)
 })
 
 const goneWhileWaiting: Draft["run"] = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>()
   const server = yield* serve((connection) => Effect.zipRight(Deferred.await(gate), echo(connection)), {
-    concurrency: 1
+    maxConnections: 1
   })
   const first = yield* Effect.fork(answers(server.address))
   const impatient = Effect.scoped(Net.connect(server.address))
@@ -193,7 +193,7 @@ const asEffect: Draft["run"] = Effect.gen(function* () {
 
 const figures: Draft["run"] = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>()
-  const server = yield* serve(() => Deferred.await(gate), { concurrency: 2 })
+  const server = yield* serve(() => Deferred.await(gate), { maxConnections: 2 })
   yield* Effect.replicateEffect(Net.connect(server.address), 2)
   for (let round = 0; (yield* server.status).active < 2; round++) {
     yield* check(round < 300, "two connections were made and are not both handled")
