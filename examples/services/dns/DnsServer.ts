@@ -1,0 +1,91 @@
+/**
+ * A name server as a value: the queries of datagrams and of connections on one port, answered from a zone. `make` gives
+ * both as one `Server`; `udp` and `tcp` are its halves, for who wants them apart.
+ */
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Scope from "effect/Scope"
+import { type Connection, FramedServer, Framing, Server, UdpServer } from "effect-netkit"
+import * as Responder from "./Responder.ts"
+import type { Zone } from "./Zone.ts"
+
+export interface DnsServerOptions {
+  readonly zone: Zone
+  readonly listen: { readonly host?: string; readonly port: number }
+  /** How long a connection may wait for its next query (RFC 7766, 6.2.3). Default 10 seconds. */
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  /** How many connections are served at once; further ones wait. Default 512. */
+  readonly concurrency?: number | undefined
+  readonly backlog?: number | undefined
+  readonly drainTimeout?: Duration.DurationInput | undefined
+  readonly closeTimeout?: Duration.DurationInput | undefined
+  /** Put around what is done with each connection. */
+  readonly session?: ((session: Session) => (connection: Connection.Connection) => Effect.Effect<unknown>) | undefined
+}
+
+export type Session = ReturnType<typeof connectionHandler>
+
+/** A query or a response on a connection, after its length (RFC 1035, 4.2.2). */
+export const codec = Framing.lengthPrefixed({ lengthFieldLength: 2 })
+
+/** A datagram is answered within the callback that brought it: nothing to wait for, no fiber. */
+export const udp = ({ drainTimeout, listen, zone }: DnsServerOptions): UdpServer.UdpServer => {
+  const respond = Responder.make(zone)
+  return UdpServer.make({ listen, drainTimeout, handler: ({ bytes }) => respond(bytes, "udp") })
+}
+
+/** What cannot be answered ends its connection: whoever sent it is no client. */
+const connectionHandler = (zone: Zone) => {
+  const respond = Responder.make(zone)
+  return FramedServer.handler({ codec, handler: () => (query) => respond(query, "tcp") ?? Effect.interrupt })
+}
+
+export const tcp = (options: DnsServerOptions): Server.Server => {
+  const { concurrency = 512, idleTimeout = "10 seconds", session, zone, ...rest } = options
+  const handler = connectionHandler(zone)
+  return Server.make({
+    ...rest,
+    concurrency,
+    readTimeout: idleTimeout,
+    writeTimeout: idleTimeout,
+    handler: session?.(handler) ?? handler
+  })
+}
+
+/** Both, on the same port. For port 0 that is one which is free for both. */
+export const make = (options: DnsServerOptions): Server.Server => ({
+  [Server.TypeId]: { _R: (_) => _ },
+  serve: both(options).pipe(
+    allOrNothing,
+    Effect.retry({ times: 9, while: ({ _tag }) => _tag === "AddressInUse" && options.listen.port === 0 })
+  )
+})
+
+const both = (options: DnsServerOptions) =>
+  Effect.gen(function* () {
+    const datagrams = yield* udp(options).serve
+    const { port } = datagrams.address
+    const connections = yield* tcp({ ...options, listen: { ...options.listen, port } }).serve
+    const status = Effect.zipWith(datagrams.status, connections.status, add)
+    return { address: connections.address, status }
+  })
+
+const add = (one: Server.Status, other: Server.Status): Server.Status => ({
+  active: one.active + other.active,
+  waiting: one.waiting + other.waiting,
+  closing: one.closing + other.closing,
+  accepted: one.accepted + other.accepted
+})
+
+/** What has been opened is closed at once if the rest fails, not only with the Scope. */
+const allOrNothing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R | Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(yield* Effect.scope, ExecutionStrategy.sequential)
+      return yield* restore(Scope.extend(effect, scope)).pipe(
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+      )
+    })
+  )
