@@ -31,19 +31,29 @@ export const label = (bytes: Uint8Array, at: number, length: number): string => 
 
 /** The octets of a text with escapes; where it is not ASCII, those of its UTF-8. */
 export const octets = (text: string): Uint8Array => {
-  const bytes = encoder.encode(text)
+  const bytes = plain.test(text) ? ascii(text) : encoder.encode(text)
+  if (!text.includes("\\")) return bytes
   let length = 0
   for (let at = 0; at < bytes.length;) {
     if (bytes[at] !== 0x5c) {
       bytes[length++] = bytes[at++]!
       continue
     }
-    const [, digits] = /^(\d{3})/.exec(String.fromCharCode(...bytes.subarray(at + 1, at + 4))) ?? []
+    const [digits] = /^\d{3}/.exec(String.fromCharCode(...bytes.subarray(at + 1, at + 4))) ?? []
     if (at + 1 === bytes.length || Number(digits) > 255) throw new Malformed({ reason: `a bad escape in ${text}` })
     bytes[length++] = digits === undefined ? bytes[at + 1]! : Number(digits)
     at += digits === undefined ? 2 : 4
   }
   return bytes.subarray(0, length)
+}
+
+const plain = /^[\x00-\x7f]*$/
+
+/** A label is too short to be worth the way to an encoder and back. */
+const ascii = (text: string): Uint8Array => {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i)
+  return bytes
 }
 
 /** Where the label that begins at `at` is followed by the next one. */
