@@ -6,7 +6,14 @@ import * as RecordType from "./services/dns/RecordType.ts"
 import * as ZoneFile from "./services/dns/ZoneFile.ts"
 const zone = Either.getOrThrow(ZoneFile.parse(readFileSync("examples/services/dns/example.zone", "utf8")))
 const respond = Responder.make(zone)
-const q = (name: string, edns = true) => Message.encode(Message.make({ id: 7, questions: [{ name, type: RecordType.parse("A")!, class: 1 }], edns: edns ? { version: 0, payloadSize: 1232, dnssecOk: false } : undefined })).slice()
+const q = (name: string, edns = true) =>
+  Message.encode(
+    Message.make({
+      id: 7,
+      questions: [{ name, type: RecordType.parse("A")!, class: 1 }],
+      edns: edns ? { version: 0, payloadSize: 1232, dnssecOk: false } : undefined
+    })
+  ).slice()
 const b = q("nope.example.test.")
 const t = process.cpuUsage()
 for (let i = 0; i < 300000; i++) respond(b, "udp")

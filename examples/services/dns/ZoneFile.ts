@@ -23,26 +23,11 @@ export class ZoneFileError extends Data.TaggedError("ZoneFileError")<{
 
 /** Reads the text of a zone file; `file` is what errors call it. */
 export const parse = (text: string, file = "zone"): Either.Either<Zone, ZoneFileError> => {
-  let line = 1
-  const read = () => {
-    const reader = new Entries()
-    const records: Array<{ readonly line: number; readonly record: ResourceRecord }> = []
-    for (const entry of split(text, (at) => line = at)) {
-      line = entry.line
-      const record = reader.read(entry)
-      if (record !== undefined) records.push({ line, record })
-    }
-    const soa = records.find(({ record }) => record.type.name === "SOA")
-    if (soa === undefined) throw new Malformed({ reason: "the zone has no SOA record" })
-    line = soa.line
-    const zone = new Zone(soa.record)
-    for (const one of records) {
-      line = one.line
-      if (one !== soa) zone.add(one.record)
-    }
-    return zone
-  }
-  return Either.mapLeft(attempt(read), ({ reason }) => new ZoneFileError({ file, line, reason }))
+  const reader = new ZoneReader()
+  return Either.mapLeft(
+    attempt(() => reader.zone(text)),
+    ({ reason }) => new ZoneFileError({ file, line: reader.line, reason })
+  )
 }
 
 /** The words of a line, or of the lines between parentheses. */
@@ -54,40 +39,65 @@ interface Entry {
 }
 
 /** Strings in quotes, words, parentheses, comments, line ends; a `\` takes the next character's meaning away. */
-const token = /"((?:[^"\\\n]|\\[^])*)"|((?:[^\s"();\\]|\\[^])+)|([()])|;[^\n]*|(\n)|[^\S\n]+|([^])/g
+const token = /"((?:[^"\\\n]|\\.)*)"|((?:[^\s"();\\]|\\.)+)|([()])|;[^\n]*|(\n)|[^\S\n]+|([^])/g
 
-/** `onLine` is told how far it has come. */
-function* split(text: string, onLine: (line: number) => void): Generator<Entry> {
-  let line = 1
-  let depth = 0
-  let entry = { line, indented: false, words: [] as Array<string> }
-  for (const match of `${text}\n`.matchAll(token)) {
-    const [whole, quoted, plain, parenthesis, end, wrong] = match
-    if (wrong !== undefined) throw new Malformed({ reason: wrong === '"' ? "a quote without its end" : `a ${wrong}` })
-    if (entry.words.length === 0 && line === entry.line && /^\s/.test(whole) && end === undefined) entry.indented = true
-    const word = quoted ?? plain
-    if (word !== undefined) entry.words.push(word)
-    if (parenthesis !== undefined) depth += parenthesis === "(" ? 1 : -1
-    if (depth < 0) throw new Malformed({ reason: "a ) without its (" })
-    if (end === undefined) continue
-    line++
-    if (depth > 0) continue
-    if (entry.words.length > 0) yield entry
-    onLine(line)
-    entry = { line, indented: false, words: [] }
-  }
-  onLine(entry.line)
-  if (depth > 0) throw new Malformed({ reason: "a ( without its )" })
-}
-
-/** Reads entries, each of which may lean on those before. */
-class Entries {
+/** Entries lean on those before them: on their origin, their owner, and their TTL. */
+class ZoneReader {
+  /** Of the entry that is being read. */
+  line = 1
   private origin: Name.Name | undefined
   private owner: Name.Name | undefined
   private defaultTtl: number | undefined
   private lastTtl: number | undefined
 
-  read({ indented, words }: Entry): ResourceRecord | undefined {
+  zone(text: string): Zone {
+    const all = [...this.records(text)]
+    const soa = all.find(({ record }) => record.type.name === "SOA")
+    if (soa === undefined) throw new Malformed({ reason: "the zone has no SOA record" })
+    this.line = soa.line
+    const zone = new Zone(soa.record)
+    for (const { line, record } of all) {
+      this.line = line
+      if (record !== soa.record) zone.add(record)
+    }
+    return zone
+  }
+
+  private *records(text: string) {
+    for (const entry of this.entries(text)) {
+      const record = this.entry(entry)
+      if (record !== undefined) yield { line: entry.line, record }
+    }
+  }
+
+  private *entries(text: string): Generator<Entry> {
+    let line = 1
+    let depth = 0
+    let words: Array<string> = []
+    let indented = false
+    let start = true
+    for (const [whole, quoted, plain, parenthesis, end, wrong] of `${text}\n`.matchAll(token)) {
+      if (words.length === 0 && depth === 0) this.line = line
+      if (wrong !== undefined) {
+        throw new Malformed({ reason: wrong === '"' ? "a quote without its end" : `a ${wrong} at the end` })
+      }
+      if (start) indented = /^\s/.test(whole)
+      start = false
+      const word = quoted ?? plain
+      if (word !== undefined) words.push(word)
+      if (parenthesis !== undefined) depth += parenthesis === "(" ? 1 : -1
+      if (depth < 0) throw new Malformed({ reason: "a ) without its (" })
+      if (end === undefined) continue
+      line++
+      if (depth > 0) continue
+      if (words.length > 0) yield { line: this.line, indented, words }
+      words = []
+      start = true
+    }
+    if (depth > 0) throw new Malformed({ reason: "a ( without its )" })
+  }
+
+  private entry({ indented, words }: Entry): ResourceRecord | undefined {
     const [first, ...rest] = words as [string, ...Array<string>]
     if (!indented && first.startsWith("$")) return this.directive(first, rest)
     if (!indented) this.owner = Name.parse(first, this.origin)
