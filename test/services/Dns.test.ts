@@ -181,7 +181,7 @@ describe("messages", () => {
     ["an OPT record where none may be", `${head(0, 1, 0, 0)} 00 0029 0200 00000000 0000`],
     ["an OPT record where none may be", `${head(0, 0, 0, 1)} 01'a'00 0029 0200 00000000 0000`]
   ])("are refused: %s: %s", (reason, text) => {
-    expect(Either.getOrThrow(Either.flip(Message.decode(bytes(text))))).toEqual(new Malformed({ reason }))
+    expect(Either.getOrThrow(Either.flip(Message.decode(bytes(text)))).reason).toBe(reason)
   })
 
   it("may have a name of 255 octets, the root's included", () => {
@@ -205,15 +205,16 @@ describe("messages", () => {
     )
   })
 
-  it("take no time that grows with the pointers in them", () => {
-    // A pointer to a pointer to a pointer, 8000 of them, named by 3000 questions.
-    const chain = Array.from(
-      { length: 8000 },
-      (_, i) => i === 0 ? [0, 0] : [0xc0 | (10 + 2 * i) >> 8, (10 + 2 * i) & 0xff]
-    )
-    const last = [0xc0 | (10 + 2 * 8000) >> 8, (10 + 2 * 8000) & 0xff, 0, 1, 0, 1]
-    const whole = Uint8Array.from([...bytes(head(3000, 0, 0, 0)), ...chain.flat(), ...Array(3000).fill(last).flat()])
-    expect(Either.isLeft(Message.decode(whole))).toBe(true)
+  it.each([[127, true], [128, false], [8000, false]])("may have %i pointers in a row: %s", (count, read) => {
+    // The root, and pointers to one another after it, as the data of a record; the name of the next is the last of them.
+    const pointer = (to: number): ReadonlyArray<number> => [0xc0 | to >> 8, to & 0xff]
+    const at = 12 + 11
+    const chain = [0, 0, ...Array.from({ length: count - 1 }, (_, i) => pointer(at + 2 * i)).flat()]
+    const data = [chain.length >> 8, chain.length & 0xff, ...chain]
+    const whole = [...bytes(`${head(0, 2, 0, 0)} 00 0041 0001 00000000`), ...data, ...pointer(at + 2 * (count - 1))]
+    const decoded = Message.decode(Uint8Array.from([...whole, ...bytes("0041 0001 00000000 0000")]))
+    if (read) expect(Either.getOrThrow(decoded).answers[1]!.name).toBe(".")
+    else expect(Either.getOrThrow(Either.flip(decoded)).reason).toBe("too many pointers")
   })
 })
 
@@ -629,7 +630,7 @@ describe("server and client", () => {
     () =>
       Effect.gen(function* () {
         const { address } = yield* Server.serve(DnsServer.make({ zone, listen }))
-        const { messages, sendAll } = yield* Framed.connect(address, DnsServer.codec)
+        const { messages, sendAll } = yield* Framed.connect(address, Message.framing)
         const ids = Array.from({ length: 100 }, (_, id) => id)
         const queries = ids.map((id) => ask(id % 2 === 0 ? "web.example.test." : "no.example.test.", "A", { id }))
         yield* sendAll([...queries, new Uint8Array(3), ask("web.example.test.", "A")])
@@ -694,6 +695,9 @@ describe("server and client", () => {
         handler: ({ bytes }) =>
           Uint8Array.from(bytes.subarray(0, 19), (octet, i) => i === 2 ? 0x80 : i === 7 ? 1 : octet)
       }).serve
-      expect(yield* Effect.flip(DnsClient.query(cut.address, "a.", typed("A")))).toMatchObject({ _tag: "Malformed" })
+      expect(yield* Effect.flip(DnsClient.query(cut.address, "a.", typed("A")))).toMatchObject({
+        _tag: "BadResponse",
+        message: "not a DNS response: it ends too early"
+      })
     }))
 })

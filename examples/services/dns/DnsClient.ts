@@ -5,10 +5,9 @@
 import * as Data from "effect/Data"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Schedule from "effect/Schedule"
 import { Framed, type SocketAddress, Udp } from "effect-netkit"
-import { codec } from "./DnsServer.ts"
-import { Malformed } from "./Malformed.ts"
 import * as Message from "./Message.ts"
 import type * as Name from "./Name.ts"
 import type { RecordType } from "./RecordType.ts"
@@ -24,6 +23,13 @@ export class NoAnswer extends Data.TaggedError("NoAnswer")<{
   override get message(): string {
     if (this.rcode === "NOERROR") return `${this.name}: no ${this.type} records`
     return this.rcode === "NXDOMAIN" ? `${this.name}: no such name (NXDOMAIN)` : `${this.name}: ${this.rcode}`
+  }
+}
+
+/** What came cannot be read, or answers another query. */
+export class BadResponse extends Data.TaggedError("BadResponse")<{ readonly reason: string }> {
+  override get message(): string {
+    return `not a DNS response: ${this.reason}`
   }
 }
 
@@ -51,8 +57,11 @@ export const query = (
     }))
     const datagram = yield* overUdp(server, bytes, timeout)
     const response = yield* isTruncated(datagram) ? overTcp(server, bytes, timeout) : Effect.succeed(datagram)
-    const { answers, rcode } = yield* Message.decode(response)
-    if (rcode === 0 && answers.length > 0) return answers
+    const { answers, rcode } = yield* Either.mapLeft(Message.decode(response), ({ reason }) =>
+      new BadResponse({ reason }))
+    if (rcode === 0 && answers.length > 0) {
+      return answers
+    }
     return yield* new NoAnswer({ name, type: type.name, rcode: rcodeName(rcode) })
   })
 
@@ -70,9 +79,12 @@ const overUdp = (server: SocketAddress.AddressInput, query: Uint8Array, timeout:
 
 const overTcp = (server: SocketAddress.AddressInput, query: Uint8Array, timeout: Duration.DurationInput) =>
   Effect.gen(function* () {
-    const { request } = yield* Framed.connect(server, codec, { connectTimeout: timeout, readTimeout: timeout })
+    const { request } = yield* Framed.connect(server, Message.framing, {
+      connectTimeout: timeout,
+      readTimeout: timeout
+    })
     const bytes = yield* request(query)
-    if (!answers(query, bytes)) return yield* new Malformed({ reason: "the server answers another query" })
+    if (!answers(query, bytes)) return yield* new BadResponse({ reason: "it answers another query" })
     return bytes
   }).pipe(Effect.scoped)
 

@@ -7,51 +7,42 @@ import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type Connection, FramedServer, Framing, Server, UdpServer } from "effect-netkit"
+import { type Connection, FramedServer, Server, UdpServer } from "effect-netkit"
+import * as Message from "./Message.ts"
 import * as Responder from "./Responder.ts"
 import type { Zone } from "./Zone.ts"
 
-export interface DnsServerOptions {
+/** Those of a `Server`; where it listens, how it shares that, and how it ends hold for its datagrams too. */
+export interface DnsServerOptions extends Omit<Server.ServerOptions<never, never>, "handler" | "readTimeout"> {
   readonly zone: Zone
   readonly listen: { readonly host?: string; readonly port: number }
   /** How long a connection may wait for its next query (RFC 7766, 6.2.3). Default 10 seconds. */
   readonly idleTimeout?: Duration.DurationInput | undefined
   /** How many connections are served at once; further ones wait. Default 512. */
-  readonly concurrency?: number | undefined
-  readonly backlog?: number | undefined
-  readonly drainTimeout?: Duration.DurationInput | undefined
-  readonly closeTimeout?: Duration.DurationInput | undefined
+  readonly concurrency?: number | "unbounded" | undefined
   /** Put around what is done with each connection. */
   readonly session?: ((session: Session) => (connection: Connection.Connection) => Effect.Effect<unknown>) | undefined
 }
 
 export type Session = ReturnType<typeof connectionHandler>
 
-/** A query or a response on a connection, after its length (RFC 1035, 4.2.2). */
-export const codec = Framing.lengthPrefixed({ lengthFieldLength: 2 })
-
 /** A datagram is answered within the callback that brought it: nothing to wait for, no fiber. */
-export const udp = ({ drainTimeout, listen, zone }: DnsServerOptions): UdpServer.UdpServer => {
+export const udp = ({ drainTimeout, ipv6Only, listen, reusePort, zone }: DnsServerOptions): UdpServer.UdpServer => {
   const respond = Responder.make(zone)
-  return UdpServer.make({ listen, drainTimeout, handler: ({ bytes }) => respond(bytes, "udp") })
+  return UdpServer.make({ listen, drainTimeout, ipv6Only, reusePort, handler: ({ bytes }) => respond(bytes, "udp") })
 }
 
 /** What cannot be answered ends its connection: whoever sent it is no client. */
 const connectionHandler = (zone: Zone) => {
   const respond = Responder.make(zone)
-  return FramedServer.handler({ codec, handler: () => (query) => respond(query, "tcp") ?? Effect.interrupt })
+  const handler = () => (query: Uint8Array) => respond(query, "tcp") ?? Effect.interrupt
+  return FramedServer.handler({ codec: Message.framing, handler })
 }
 
 export const tcp = (options: DnsServerOptions): Server.Server => {
   const { concurrency = 512, idleTimeout = "10 seconds", session, zone, ...rest } = options
   const handler = connectionHandler(zone)
-  return Server.make({
-    ...rest,
-    concurrency,
-    readTimeout: idleTimeout,
-    writeTimeout: idleTimeout,
-    handler: session?.(handler) ?? handler
-  })
+  return Server.make({ ...rest, concurrency, readTimeout: idleTimeout, handler: session?.(handler) ?? handler })
 }
 
 /** Both, on the same port. For port 0 that is one which is free for both. */

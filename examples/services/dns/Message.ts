@@ -4,6 +4,7 @@
  * the one after it.
  */
 import type * as Either from "effect/Either"
+import { Framing } from "effect-netkit"
 import { attempt, Malformed } from "./Malformed.ts"
 import type * as Name from "./Name.ts"
 import * as RecordType from "./RecordType.ts"
@@ -79,6 +80,9 @@ export const make = (message: Partial<Message>): Message => ({
   edns: undefined,
   ...message
 })
+
+/** A message on a connection, after its length (RFC 1035, 4.2.2). */
+export const framing = Framing.lengthPrefixed({ lengthFieldLength: 2 })
 
 // --- reading ---
 

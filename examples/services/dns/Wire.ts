@@ -1,6 +1,6 @@
 /**
  * Numbers and names in the bytes of a message (RFC 1035, 3.1 and 4.1.4). The reader throws `Malformed` at whatever is
- * not as it should be, and takes no more steps than a message has octets; the writer compresses names.
+ * not as it should be, and no bytes keep it busy for long; the writer compresses names.
  */
 import { Malformed } from "./Malformed.ts"
 import * as Name from "./Name.ts"
@@ -11,6 +11,8 @@ export const headerLength = 12
 const pointer = 0xc0
 /** What the 14 bits of a pointer can reach. */
 const maxOffset = 0x3fff
+/** One for each label that a name can have. Pointers to pointers to pointers, named by each record, would take ages. */
+const maxPointers = 127
 
 export class Reader {
   at: number
@@ -52,6 +54,7 @@ export class Reader {
   name(): Name.Name {
     let text = ""
     let length = 1
+    let pointers = 0
     let from = this.at
     let after: number | undefined
     for (let octet = this.u8(); octet !== 0; octet = this.u8()) {
@@ -59,6 +62,7 @@ export class Reader {
         const to = (octet & ~pointer) << 8 | this.u8()
         after ??= this.at
         if (to >= from || to < headerLength) throw new Malformed({ reason: "a pointer that does not lead back" })
+        if (++pointers > maxPointers) throw new Malformed({ reason: "too many pointers" })
         this.at = from = to
         continue
       }
