@@ -56,14 +56,13 @@ export const query = (
       edns: { version: 0, payloadSize, dnssecOk: false }
     }))
     const datagram = yield* overUdp(server, bytes, timeout)
-    const response = yield* isTruncated(datagram) ? overTcp(server, bytes, timeout) : Effect.succeed(datagram)
-    const { answers, rcode } = yield* Either.mapLeft(Message.decode(response), ({ reason }) =>
-      new BadResponse({ reason }))
-    if (rcode === 0 && answers.length > 0) {
-      return answers
-    }
+    const { answers, rcode } = yield* read(isTruncated(datagram) ? yield* overTcp(server, bytes, timeout) : datagram)
+    if (rcode === Message.Rcode.NOERROR && answers.length > 0) return answers
     return yield* new NoAnswer({ name, type: type.name, rcode: rcodeName(rcode) })
   })
+
+const read = (bytes: Uint8Array): Either.Either<Message.Message, BadResponse> =>
+  Either.mapLeft(Message.decode(bytes), ({ reason }) => new BadResponse({ reason }))
 
 const overUdp = (server: SocketAddress.AddressInput, query: Uint8Array, timeout: Duration.DurationInput) =>
   Effect.gen(function* () {
@@ -85,6 +84,7 @@ const overTcp = (server: SocketAddress.AddressInput, query: Uint8Array, timeout:
     })
     const bytes = yield* request(query)
     if (!answers(query, bytes)) return yield* new BadResponse({ reason: "it answers another query" })
+    if (isTruncated(bytes)) return yield* new BadResponse({ reason: "it is cut short over TCP too" })
     return bytes
   }).pipe(Effect.scoped)
 

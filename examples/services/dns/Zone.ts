@@ -5,7 +5,7 @@
 import { Malformed } from "./Malformed.ts"
 import { encode, make, Rcode, type ResourceRecord } from "./Message.ts"
 import * as Name from "./Name.ts"
-import type { RecordType } from "./RecordType.ts"
+import { type RecordType, showData } from "./RecordType.ts"
 
 /** What goes into a response. */
 export interface Answer {
@@ -43,6 +43,10 @@ export class Zone {
     for (const name of path) if (!this.nodes.has(name)) this.nodes.set(name, new Map())
     const node = this.nodes.get(path[0]!)!
     const same = node.get(record.type.name) ?? []
+    const data = showData(record.type, record.data)
+    if (same.some((other) => showData(other.type, other.data) === data)) {
+      throw new Malformed({ reason: `the same record twice: ${record.name} ${record.type} ${data}` })
+    }
     const single = record.type.name === "CNAME" || record.type.name === "SOA"
     if (single && same.length > 0) throw new Malformed({ reason: `a second ${record.type.name} for ${record.name}` })
     if (record.type.name === "CNAME" ? node.size > 0 : node.has("CNAME")) {

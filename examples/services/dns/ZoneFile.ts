@@ -73,27 +73,25 @@ class ZoneReader {
   private *entries(text: string): Generator<Entry> {
     let line = 1
     let depth = 0
-    let words: Array<string> = []
-    let indented = false
+    let entry = { line, indented: false, words: [] as Array<string> }
     let start = true
     for (const [whole, quoted, plain, parenthesis, end, wrong] of `${text}\n`.matchAll(token)) {
-      if (words.length === 0 && depth === 0) this.line = line
+      this.line = line
       if (wrong !== undefined) {
         throw new Malformed({ reason: wrong === '"' ? "a quote without its end" : `a ${wrong} at the end` })
       }
-      if (start) indented = /^\s/.test(whole)
-      start = false
+      if (start) entry = { line, indented: /^\s/.test(whole), words: [] }
       const word = quoted ?? plain
-      if (word !== undefined) words.push(word)
+      if (word !== undefined) entry.words.push(word)
       if (parenthesis !== undefined) depth += parenthesis === "(" ? 1 : -1
       if (depth < 0) throw new Malformed({ reason: "a ) without its (" })
-      if (end === undefined) continue
-      line++
-      if (depth > 0) continue
-      if (words.length > 0) yield { line: this.line, indented, words }
-      words = []
-      start = true
+      if (end !== undefined) line++
+      start = end !== undefined && depth === 0
+      if (!start || entry.words.length === 0) continue
+      this.line = entry.line
+      yield entry
     }
+    this.line = entry.line
     if (depth > 0) throw new Malformed({ reason: "a ( without its )" })
   }
 
