@@ -45,8 +45,14 @@ export const tcp = (options: DnsServerOptions): Server.Server => {
   return Server.make({ ...rest, concurrency, readTimeout: idleTimeout, handler: session?.(handler) ?? handler })
 }
 
+/** A name server that runs. Its figures are those of both halves together. */
+export interface Running extends Server.Started {
+  readonly datagrams: UdpServer.Running
+  readonly connections: Server.Running
+}
+
 /** Both, on the same port. For port 0 that is one which is free for both. */
-export const make = (options: DnsServerOptions): Server.Server => ({
+export const make = (options: DnsServerOptions): Server.Server<never, Running> => ({
   [Server.TypeId]: { _R: (_) => _ },
   serve: both(options).pipe(
     allOrNothing,
@@ -60,7 +66,7 @@ const both = (options: DnsServerOptions) =>
     const { port } = datagrams.address
     const connections = yield* tcp({ ...options, listen: { ...options.listen, port } }).serve
     const status = Effect.zipWith(datagrams.status, connections.status, add)
-    return { address: connections.address, status }
+    return { address: connections.address, status, datagrams, connections }
   })
 
 const add = (one: Server.Status, other: Server.Status): Server.Status => ({
