@@ -628,6 +628,15 @@ describe("server and client", () => {
       yield* Udp.bind({ port })
     }))
 
+  onMemory("port 0 is one that is free for both", () =>
+    Effect.gen(function* () {
+      const other = yield* Server.serve(Server.make({ listen, handler: () => Effect.void }))
+      const { address, connections, datagrams } = yield* Server.serve(DnsServer.make({ zone, listen }))
+      expect(datagrams.address).toEqual(address)
+      expect(connections.address).toEqual(address)
+      expect(address).not.toEqual(other.address)
+    }))
+
   onMemory(
     "pipelined queries are answered in order, and what is no query ends the connection",
     () =>
