@@ -3,7 +3,7 @@
  * A wrong one ends the program with exit code 2, itself and the usage on standard error. `--help` prints the head
  * comment of the program's file and all flags on standard output.
  */
-import { Command, CommanderError, Option as CommandOption } from "commander"
+import { Argument, Command, CommanderError, Option as CommandOption } from "commander"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -13,10 +13,16 @@ import { SocketAddress } from "effect-netkit"
 /** Reads what a user typed. Left is what it should have been: `a port`. */
 export type Parser<A> = (text: string) => Either.Either<A, string>
 
-/** A flag whose value, or what stands for it if it is missing, is an `A`. A switch takes no value. */
+/**
+ * A flag whose value, or what stands for it if it is missing, is an `A`. A switch takes no value; an argument is a value
+ * without its flag, known by its place.
+ */
 export interface Flag<A> {
   readonly description: string
-  readonly value: { readonly placeholder: string; readonly parse: Parser<A> } | "switch"
+  readonly value:
+    | { readonly placeholder: string; readonly parse: Parser<A> }
+    | { readonly argument: Parser<A> }
+    | "switch"
   readonly missing: A
 }
 
@@ -43,6 +49,13 @@ export const withDefault = <A>(placeholder: string, description: string, parse: 
 })
 
 export const toggle = (description: string): Flag<boolean> => ({ description, value: "switch", missing: false })
+
+/** One that has to be given, unless something stands for it. */
+export const argument = <A>(description: string, parse: Parser<A>, missing?: A): Flag<A> => ({
+  description,
+  value: { argument: parse },
+  missing: missing as A
+})
 
 export const port: Parser<number> = (text) => Either.mapLeft(SocketAddress.parsePort(text), (error) => error.expected)
 
@@ -93,31 +106,44 @@ export const server = {
 /** Reads the command line of the program whose file is at `url`. */
 export const parse = <F extends Flags>(url: string, flags: F): Effect.Effect<Values<F>, Stopped> =>
   Effect.try({
-    try: () => makeCommand(url, flags).parse().opts() as Values<F>,
+    try: () => values(makeCommand(url, flags).parse()) as Values<F>,
     catch: (error) => {
       if (error instanceof CommanderError) return new Stopped({ exitCode: error.exitCode === 0 ? 0 : 2 })
       throw error
     }
   })
 
+const values = (command: Command): object => ({
+  ...command.opts(),
+  ...Object.fromEntries(command.registeredArguments.map((argument, i) => [argument.name(), command.processedArgs[i]]))
+})
+
 const makeCommand = (url: string, flags: Flags): Command => {
   const command = new Command(/([^/]+)\.ts$/.exec(url)?.[1])
-    .usage("[flags]")
     .helpOption("--help", "prints this")
     .configureHelp({ styleTitle: (title) => title.toLowerCase() })
     .configureOutput({ writeOut: (text) => console.log(chomp(text)), writeErr: (text) => console.error(chomp(text)) })
     .addHelpText("before", ({ error }) => error ? "" : `${headComment(url)}\n`)
     .showHelpAfterError()
     .exitOverride()
-  for (const [name, flag] of Object.entries(flags)) command.addOption(makeOption(command, name, flag))
-  return command
+  for (const [name, flag] of Object.entries(flags)) add(command, name, flag)
+  const places = command.registeredArguments.map((argument) =>
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
+  )
+  return command.usage([...places, "[flags]"].join(" "))
 }
 
-const makeOption = (command: Command, name: string, { description, missing, value }: Flag<unknown>): CommandOption => {
-  if (value === "switch") return new CommandOption(`--${name}`, description).default(false, "off")
-  const parse = (text: string) =>
-    Either.getOrElse(value.parse(text), (expected) => command.error(`--${name} ${text}: not ${expected}`))
-  return new CommandOption(`--${name} <${value.placeholder}>`, description).default(missing).argParser(parse)
+const add = (command: Command, name: string, { description, missing, value }: Flag<unknown>): void => {
+  const parsed = (parse: Parser<unknown>, what: string) => (text: string) =>
+    Either.getOrElse(parse(text), (expected) => command.error(`${what} ${text}: not ${expected}`))
+  if (value === "switch") command.addOption(new CommandOption(`--${name}`, description).default(false, "off"))
+  else if ("argument" in value) {
+    const argument = new Argument(missing === undefined ? `<${name}>` : `[${name}]`, description)
+    command.addArgument(argument.default(missing, String(missing)).argParser(parsed(value.argument, name)))
+  } else {
+    const option = new CommandOption(`--${name} <${value.placeholder}>`, description).default(missing)
+    command.addOption(option.argParser(parsed(value.parse, `--${name}`)))
+  }
 }
 
 const chomp = (text: string): string => text.replace(/\n$/, "")

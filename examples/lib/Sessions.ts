@@ -20,7 +20,7 @@ export const listening = ({ backlog, host, port }: Flags.Values<typeof Flags.ser
 } as const)
 
 /** Starts the server, says where, and goes on until a signal comes. */
-export const serve = <R>(server: Server.Server<R>) =>
+export const serve = <R>(server: Server.Server<R, Server.Started>) =>
   Effect.scoped(Effect.gen(function* () {
     const { address } = yield* server.serve
     yield* announce(address)
