@@ -19,7 +19,7 @@ export interface DnsServerOptions extends Omit<Server.ServerOptions<never, never
   /** How long a connection may wait for its next query (RFC 7766, 6.2.3). Default 10 seconds. */
   readonly idleTimeout?: Duration.DurationInput | undefined
   /** How many connections are served at once; further ones wait. Default 512. */
-  readonly concurrency?: number | "unbounded" | undefined
+  readonly maxConnections?: number | undefined
   /** Put around what is done with each connection. */
   readonly session?: ((session: Session) => (connection: Connection.Connection) => Effect.Effect<unknown>) | undefined
 }
@@ -40,9 +40,9 @@ const connectionHandler = (zone: Zone) => {
 }
 
 export const tcp = (options: DnsServerOptions): Server.Server => {
-  const { concurrency = 512, idleTimeout = "10 seconds", session, zone, ...rest } = options
+  const { maxConnections = 512, idleTimeout = "10 seconds", session, zone, ...rest } = options
   const handler = connectionHandler(zone)
-  return Server.make({ ...rest, concurrency, readTimeout: idleTimeout, handler: session?.(handler) ?? handler })
+  return Server.make({ ...rest, maxConnections, readTimeout: idleTimeout, handler: session?.(handler) ?? handler })
 }
 
 /** A name server that runs. Its figures are those of both halves together. */
