@@ -26,7 +26,7 @@ export interface DialOptions extends Options.SocketOptions {
   /** Which addresses of a name to try. Default `"any"`, or the family of `localAddress`. */
   readonly family?: 4 | 6 | "any" | undefined
   /**
-   * How long an attempt at an address of a name goes on before the next address is tried beside it (RFC 8305, 5).
+   * How long an attempt at an address of a name goes on before the next address is tried beside it (RFC 8305, 8).
    * Default 250 ms, at least 10 ms; infinity tries one after the other.
    */
   readonly connectionAttemptDelay?: Duration.DurationInput | undefined
@@ -119,11 +119,12 @@ const checkFamily = (option: string, value: unknown, family: 4 | 6, remote: Sock
   throw new NetError.InvalidOption({ option, value, expected: `of one family with ${remote}` })
 }
 
-/** RFC 8305, section 5: never less than 10 ms. */
+/** RFC 8305, section 8. */
+const defaultDelay = Duration.millis(250)
 const leastDelay = Duration.millis(10)
 
 const resolveDelay = (input: Duration.DurationInput | undefined): Duration.Duration => {
-  const delay = Options.duration("connectionAttemptDelay", input, "250 millis")
+  const delay = Options.duration("connectionAttemptDelay", input, defaultDelay)
   if (Duration.greaterThanOrEqualTo(delay, leastDelay)) return delay
   throw new NetError.InvalidOption({
     option: "connectionAttemptDelay",
