@@ -91,6 +91,7 @@ const rows: ReadonlyArray<Row> = [
   { name: "a refusal is followed at once by the other family", hosts: [refused(4), up(6)], time: 0, outcome: 1 },
   { name: "a refusal of IPv6 is followed at once", hosts: [refused(6), up(4)], time: 0, outcome: 1 },
   { name: "a late refusal is followed at once", hosts: [refused(6, 100), up(4)], time: 100, outcome: 1 },
+  { name: "the other family is not last", hosts: [silent(4), silent(4), up(6)], time: 250, outcome: 2 },
   {
     name: "families take turns, refusals among them do not wait",
     hosts: [silent(4), silent(4), refused(6), up(6)],
