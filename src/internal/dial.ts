@@ -116,7 +116,8 @@ const resolveFamily = (
 
 const checkFamily = (option: string, value: unknown, family: 4 | 6, remote: SocketAddress.SocketAddress): void => {
   if (SocketAddress.isInetAddress(remote) && (familyOf(remote.host) ?? family) === family) return
-  throw new NetError.InvalidOption({ option, value, expected: `of one family with ${remote}` })
+  const host = SocketAddress.isInetAddress(remote) ? remote.host : remote
+  throw new NetError.InvalidOption({ option, value, expected: `of one family with ${host}` })
 }
 
 /** RFC 8305, section 8. */
