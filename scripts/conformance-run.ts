@@ -3,6 +3,7 @@
  * `scripts/conformance.ts` starts this under Node, Deno and Bun.
  */
 import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
 import { run } from "../test/conformance/index.ts"
 import { runs, runtime } from "../test/support/conformance.ts"
 
@@ -14,6 +15,9 @@ const version = "Deno" in globalThis
   ? process.versions["bun"]
   : process.versions.node
 
+/** The output is for outcomes alone. */
+const logger = Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.stringLogger))
+
 const program = Effect.forEach(
   runs,
   ({ layer, name, options, properties }) =>
@@ -23,6 +27,8 @@ const program = Effect.forEach(
 )
 
 await Effect.runPromise(
-  Effect.zipRight(print({ runtime, version, count: runs.flatMap((run) => run.properties).length }), program)
+  Effect.zipRight(print({ runtime, version, count: runs.flatMap((run) => run.properties).length }), program).pipe(
+    Effect.provide(logger)
+  )
 )
 process.exit(0)

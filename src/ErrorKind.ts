@@ -35,7 +35,6 @@ const byCode: Readonly<Record<string, ErrorKind>> = {
   EAI_AGAIN: "NameNotFound",
   EAI_NONAME: "NameNotFound",
   EAI_NODATA: "NameNotFound",
-  DNS_ENOTFOUND: "NameNotFound",
   EADDRINUSE: "AddressInUse",
   EADDRNOTAVAIL: "AddressNotAvailable",
   ENODEV: "AddressNotAvailable",
@@ -57,7 +56,7 @@ const byCode: Readonly<Record<string, ErrorKind>> = {
   ENOENT: "PathNotFound"
 }
 
-/** Deno's error classes, for errors that carry no code. https://docs.deno.com/api/deno/errors */
+/** Deno's error classes, for errors that carry no code, and Bun's of the resolver. https://docs.deno.com/api/deno/errors */
 const byName: Readonly<Record<string, ErrorKind>> = {
   ConnectionRefused: "ConnectionRefused",
   TimedOut: "ConnectTimeout",
@@ -73,7 +72,8 @@ const byName: Readonly<Record<string, ErrorKind>> = {
   BadResource: "ConnectionClosed",
   Interrupted: "ConnectionClosed",
   NotFound: "PathNotFound",
-  URIError: "NameNotFound"
+  URIError: "NameNotFound",
+  DNSException: "NameNotFound"
 }
 
 /** Names an error of any of the runtimes. Falls back to `Unknown`; an aggregate is as its own code, else as its first part. */

@@ -1,27 +1,23 @@
 /**
- * Opening stream sockets: `connect` dials, `listen` waits for who dials, `relay` joins two connections.
+ * Opening stream sockets: `connect` dials, `listen` waits for who dials, `relay` joins two connections, `lookup` finds addresses.
  * Everything opened lives in the Scope and is closed with it; interruption anywhere leaks no descriptor.
  * Options are checked first: a wrong one fails with `InvalidOption`, one that the runtime cannot honour with `Unsupported`.
  */
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
-import type { ErrorKind } from "./ErrorKind.ts"
-import { type ListenOptions, makeEnvironment } from "./internal/bind.ts"
-import { ConnectionImpl } from "./internal/connection.ts"
+import type { ListenOptions } from "./internal/bind.ts"
+import * as internalDial from "./internal/dial.ts"
 import * as internalListener from "./internal/listener.ts"
 import { keptOnSuccess } from "./internal/keptOnSuccess.ts"
 import * as Options from "./internal/options.ts"
-import * as NetError from "./NetError.ts"
-import { Network } from "./Network.ts"
+import type * as NetError from "./NetError.ts"
+import type { Network } from "./Network.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
-import * as SocketAddress from "./SocketAddress.ts"
-import type { Transport } from "./Transport.ts"
+import type * as SocketAddress from "./SocketAddress.ts"
 
 export type {
   /**
@@ -41,18 +37,22 @@ export type {
  *
  * @category options
  */
-export interface ConnectOptions extends Options.SocketOptions {
-  /** How long the look-up of the name and the connecting may take together. Default 10 seconds. */
-  readonly connectTimeout?: Duration.DurationInput | undefined
-  /** The address of this machine to connect from. */
-  readonly localAddress?: string | undefined
-  /** The port to connect from. */
-  readonly localPort?: number | undefined
+export interface ConnectOptions extends internalDial.DialOptions {
   /**
    * Whether and when to dial again: a `RetryPolicy`, what one is made from, or a `Schedule`. Each attempt is a fresh dial with a
    * `connectTimeout` of its own. `InvalidOption` and `Unsupported` are never tried again. Default: one attempt.
    */
   readonly retry?: RetryPolicy.Retry<NetError.ConnectError> | undefined
+}
+
+/**
+ * How to look a name up.
+ *
+ * @category options
+ */
+export interface LookupOptions {
+  /** Which addresses are wanted. Default `"any"`. */
+  readonly family?: 4 | 6 | "any" | undefined
 }
 
 /**
@@ -75,24 +75,15 @@ export interface Listener {
   readonly connections: Stream.Stream<Connection>
 }
 
-const connectKinds: ReadonlySet<ErrorKind> = new Set([
-  "ConnectionRefused",
-  "ConnectTimeout",
-  "HostUnreachable",
-  "NetworkUnreachable",
-  "NameNotFound",
-  "PathNotFound",
-  "AddressInUse",
-  "AddressNotAvailable",
-  "PermissionDenied",
-  "ResourceExhausted",
-  "ConnectionReset"
-])
-
 /**
  * Dials an address. The connection is closed with the Scope.
  *
- * Interrupting it, or its `connectTimeout`, abandons the attempt; a socket that appears late is closed at once.
+ * A name is looked up, and its addresses raced (Happy Eyeballs, RFC 8305): IPv6 and IPv4 take turns, the family that the resolver put
+ * first begins; each next one is tried when the one before has failed, or beside it after `connectionAttemptDelay`. The first to be
+ * connected is taken and the others are closed before they have sent anything. When none is, the error is that of the attempt that
+ * came furthest (a refusal, before a timeout, before unreachable), with the errors of all in `attempts`.
+ *
+ * Interrupting it, or its `connectTimeout`, abandons all attempts; a socket that appears late is closed at once.
  *
  * @example
  * ```ts
@@ -112,7 +103,9 @@ export const connect = (
   address: SocketAddress.AddressInput,
   options: ConnectOptions = {}
 ): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
-  options.retry === undefined ? dial(address, options) : again(dial(address, options), options.retry)
+  options.retry === undefined
+    ? internalDial.dial(address, options)
+    : again(internalDial.dial(address, options), options.retry)
 
 /** Dials by a policy. What a failed attempt has left in its scope is gone before the next. */
 const again = (
@@ -130,56 +123,27 @@ const again = (
 const mayChange = (error: NetError.ConnectError): boolean =>
   error._tag !== "InvalidOption" && error._tag !== "Unsupported"
 
-const dial = (
-  address: SocketAddress.AddressInput,
-  options: ConnectOptions
-): Effect.Effect<Connection, NetError.ConnectError, Network | Scope.Scope> =>
-  Effect.gen(function* () {
-    const transport = yield* Network
-    const remote = yield* SocketAddress.fromInput(address)
-    const resolved = yield* Options.checked(() => resolveConnect(remote, options, transport))
-    const environment = yield* makeEnvironment(transport, remote, resolved)
-    let connection: ConnectionImpl | undefined
-    yield* Effect.addFinalizer(() => connection === undefined ? Effect.void : connection.close)
-    const dial = Effect.async<Connection, NetError.ConnectError>((resume) => {
-      const cancel = transport.connect({ endpoint: SocketAddress.toEndpoint(remote), ...resolved }, {
-        onOpen(handle) {
-          connection = new ConnectionImpl(handle, environment)
-          // Asked for while it can be told, so that it is known also after the end.
-          void connection.localAddress
-          resume(Exit.succeed(connection))
-          return connection
-        },
-        onFail(cause) {
-          resume(Exit.fail(NetError.fromFailure<NetError.ConnectError>(transport.classify(cause), connectKinds, {
-            operation: "connect",
-            address: remote,
-            cause
-          })))
-        }
-      })
-      return Effect.sync(() => connection === undefined && cancel())
-    })
-    return yield* Effect.timeoutFail(dial, {
-      duration: resolved.connectTimeout,
-      onTimeout: () =>
-        new NetError.ConnectTimeout({ operation: "connect", address: remote, timeout: resolved.connectTimeout })
-    })
-  })
-
-const resolveConnect = (remote: SocketAddress.SocketAddress, options: ConnectOptions, transport: Transport) => {
-  if (SocketAddress.isInetAddress(remote) && remote.port === 0) {
-    throw new NetError.InvalidOption({ option: "port", value: 0, expected: "a port to connect to" })
-  }
-  Options.reachable(transport, remote, "connect")
-  const local = Options.local(options)
-  Options.needs(transport, "localAddress", local.localAddress !== undefined || local.localPort !== undefined, "connect")
-  return {
-    ...Options.resolve(options, transport, "connect"),
-    ...local,
-    connectTimeout: Options.duration("connectTimeout", options.connectTimeout, "10 seconds")
-  }
-}
+/**
+ * The addresses of a host name, each once, in the resolver's order; an IP address is its own. There is at least one: a name that has
+ * none, or none of the `family`, fails with `NameNotFound`. Interrupting it abandons the look-up.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Net } from "effect-netkit"
+ *
+ * const report = Effect.flatMap(
+ *   Net.lookup("localhost", { family: 4 }),
+ *   (addresses) => Effect.log(`localhost is ${addresses.join(" and ")}`)
+ * )
+ * ```
+ *
+ * @category look-up
+ */
+export const lookup = (
+  host: string,
+  options: LookupOptions = {}
+): Effect.Effect<ReadonlyArray<string>, NetError.LookupError, Network> => internalDial.addressesOf(host, options.family)
 
 /**
  * Listens on an address. Port 0 takes a free port; `address` of the listener tells which.

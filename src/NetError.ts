@@ -68,11 +68,25 @@ export class HostUnreachable extends leaf("HostUnreachable", "host unreachable; 
 export class NetworkUnreachable extends leaf("NetworkUnreachable", "network unreachable; is there a route to it?") {}
 
 /**
- * The host name has no address, or the resolver did not answer.
+ * The host name has no address, or none of the `family` that was asked for, or the resolver did not answer.
  *
  * @category errors
  */
-export class NameNotFound extends leaf("NameNotFound", "no address found for this name; is it spelt right?") {}
+export class NameNotFound extends Data.TaggedError("NameNotFound")<
+  SocketErrorProps & {
+    readonly family?: 4 | 6 | undefined
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(
+      this,
+      this.family === undefined
+        ? "no address found for this name; is it spelt right?"
+        : `no IPv${this.family} address found for this name`
+    )
+  }
+}
 
 /**
  * The Unix socket path, or its folder, does not exist.
@@ -399,7 +413,8 @@ export class Unknown extends Data.TaggedError("Unknown")<
 }
 
 /**
- * What opening a connection can fail with.
+ * What opening a connection can fail with. Where a name was dialled, `attempts` of the error tells of each of its addresses, and the error
+ * is that of the attempt that came furthest: a refusal before a timeout, that before unreachable hosts, networks, and everything else.
  *
  * @category unions
  */
@@ -418,6 +433,13 @@ export type ConnectError =
   | Unsupported
   | InvalidOption
   | Unknown
+
+/**
+ * What looking a name up can fail with.
+ *
+ * @category unions
+ */
+export type LookupError = NameNotFound | PermissionDenied | InvalidOption | Unknown
 
 /**
  * What listening can fail with.

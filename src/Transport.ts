@@ -183,8 +183,10 @@ export interface Transport {
   listen(request: ListenRequest, events: ListenEvents): Cancel
   /** There where `capabilities.datagram` is. */
   bindDatagram?(request: DatagramRequest, events: BindDatagramEvents): Cancel
-  /** Finds the addresses of a host name. Without it, datagrams go to IP addresses only. */
+  /** Finds the addresses of a host name. Without it, `connect` is given the name, and datagrams go to IP addresses only. */
   lookup?(host: string, events: LookupEvents): Cancel
+  /** Whether `connect` is to be given names all the same: a runtime may be allowed a name and not its addresses. */
+  dialsNames?(): boolean
   /** Names an error that the transport has reported or thrown. Never throws. */
   classify(error: unknown): Failure
   /**

@@ -160,6 +160,16 @@ describe("without rights", () => {
   })
 })
 
+describe("with a permission for a name alone", () => {
+  it.runIf(runtime === "deno")("Deno dials it by that name", () => {
+    const attempts = ["localhost:9", "127.0.0.1:9"].map((address) => ({ open: "connect", address }))
+    const flags = ["--allow-net=localhost:9", "--allow-read", "--allow-env", "--allow-sys", "--no-prompt"]
+    const [byName, byAddress] = elsewhere([], attempts, ["run", ...flags])
+    holds(byName!, { tag: "ConnectionRefused", operation: "connect", address: "localhost:9" })
+    holds(byAddress!, { tag: "PermissionDenied", operation: "connect", address: "127.0.0.1:9" })
+  })
+})
+
 describe("without descriptors", () => {
   it.skipIf(process.platform === "win32")("a connect too many", () =>
     Effect.runPromise(

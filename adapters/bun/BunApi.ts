@@ -103,7 +103,7 @@ interface BunLike {
   listen(options: ListenOptions): BunListener
   udpSocket(options: UdpOptions): Promise<BunUdpSocket>
   readonly dns: {
-    lookup(host: string): Promise<ReadonlyArray<{ readonly address: string }>>
+    lookup(host: string, options: { readonly backend: "system" }): Promise<ReadonlyArray<{ readonly address: string }>>
   }
 }
 

@@ -117,9 +117,13 @@ const boundAddress = (listener: BunListener, { host }: InetEndpoint): Endpoint =
   return { host: name.address ?? host, port: name.port ?? 0 }
 }
 
+/**
+ * By getaddrinfo, as `Bun.connect` does by itself. Bun's default on Linux, c-ares, knows no nsswitch.conf (oven-sh/bun#37378) and gives a
+ * name of /etc/hosts the addresses of others (c-ares/c-ares#1049).
+ */
 const lookup = (host: string, events: LookupEvents): Cancel => {
   let cancelled = false
-  bun().dns.lookup(host).then(
+  bun().dns.lookup(host, { backend: "system" }).then(
     (found) => cancelled || events.onFound(found.map(({ address }) => address)),
     (error: unknown) => cancelled || events.onFail(error)
   )

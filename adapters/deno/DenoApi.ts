@@ -31,7 +31,7 @@ export interface DenoListener {
 
 interface NetPermission {
   readonly name: "net"
-  readonly host: string
+  readonly host?: string
 }
 
 interface DenoLike {
@@ -65,6 +65,9 @@ export const requestNet = async (endpoint: InetEndpoint): Promise<boolean> =>
 /** Whether this address may be used as things are. */
 export const mayUse = (endpoint: InetEndpoint): boolean =>
   deno().permissions.querySync(netPermission(endpoint)).state === "granted"
+
+/** Whether the network is allowed as a whole. What is allowed by name alone does not include the addresses of that name. */
+export const mayUseAll = (): boolean => deno().permissions.querySync({ name: "net" }).state === "granted"
 
 /** An endpoint in the words of `Deno.connect` and `Deno.listen`. */
 export const toOptions = (endpoint: Endpoint): object =>

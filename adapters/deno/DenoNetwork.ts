@@ -19,7 +19,7 @@ import type {
 import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { transport as compat } from "../node/NodeNetwork.ts"
 import { lookup } from "../node/lookup.ts"
-import { deno, hasUnstableNet, mayUse, toOptions } from "./DenoApi.ts"
+import { deno, hasUnstableNet, mayUse, mayUseAll, toOptions } from "./DenoApi.ts"
 import { bindDatagram } from "./DenoDatagram.ts"
 import { DenoListener } from "./DenoListener.ts"
 import { DenoStream } from "./DenoStream.ts"
@@ -136,6 +136,7 @@ export const transport: Transport = {
   listen: listenWithFile({ connect, listen }),
   bindDatagram,
   lookup,
+  dialsNames: () => !mayUseAll(),
   classify: classifyBoth,
   afterPoll(callback, millis = 0) {
     // A timer that is due runs before the sockets are polled, an immediate after.

@@ -3,7 +3,7 @@
  * It is `open` to the dialler when the listener's queue has taken it, before it is accepted, as with TCP.
  * Where every address fails, the error is that of the first.
  */
-import type { ConnectEvents, ConnectRequest, Endpoint } from "../../src/Transport.ts"
+import type { Cancel, ConnectEvents, ConnectRequest, Endpoint } from "../../src/Transport.ts"
 import type { Kernel } from "./Kernel.ts"
 import type { MemoryListener, Syn } from "./MemoryListener.ts"
 import { MemoryStream } from "./MemoryStream.ts"
@@ -19,6 +19,7 @@ export class MemoryDial implements Syn {
   #local: Endpoint | undefined
   #listener: MemoryListener | undefined
   #stream: MemoryStream | undefined
+  #turnBack: Cancel = () => {}
 
   constructor(kernel: Kernel, request: ConnectRequest, events: ConnectEvents) {
     this.#kernel = kernel
@@ -31,6 +32,7 @@ export class MemoryDial implements Syn {
   readonly cancel = (): void => {
     if (this.#settled) return
     this.#settled = true
+    this.#turnBack()
     this.#listener?.withdraw(this)
     if (this.#stream === undefined) this.#release()
     else this.#stream.close()
@@ -65,9 +67,14 @@ export class MemoryDial implements Syn {
 
   readonly #attempt = (): void => {
     if (this.#settled) return
-    const { addresses } = this.#kernel
     const destination = this.#destinations[this.#tried]
     if (destination === undefined) return this.#fail(this.#error)
+    this.#turnBack = this.#kernel.distances.travel(destination, () => this.#arrive(destination))
+  }
+
+  #arrive(destination: Endpoint): void {
+    if (this.#settled) return
+    const { addresses } = this.#kernel
     try {
       this.#local = addresses.claimPort(destination, this.#request.localAddress, this.#request.localPort)
       this.#listener = addresses.listenerAt(destination)

@@ -1,9 +1,11 @@
 /**
  * A network in memory, for tests and demonstrations: listeners, connections, datagrams and names that no other network sees.
  * It keeps the promises of real sockets (bounded buffers, half-close, resets, backlog) and passes the same conformance
- * suite, but uses no clock and no chance: the same program gives the same events in the same order. Its paths are names, not
- * files: none is left behind, and as everybody here is the same user, `mode` keeps nobody out.
+ * suite, but uses no clock (unless `answersAfter` says so) and no chance: the same program gives the same events in the same order.
+ * Its paths are names, not files: none is left behind, and as everybody here is the same user, `mode` keeps nobody out.
  */
+import type * as Clock from "effect/Clock"
+import type * as Duration from "effect/Duration"
 import * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
 import { whole } from "../../src/internal/options.ts"
@@ -11,6 +13,7 @@ import * as Network from "../../src/Network.ts"
 import type { BindDatagramEvents, DatagramRequest } from "../../src/DatagramTransport.ts"
 import type { Cancel, Capabilities, ListenEvents, ListenRequest, LookupEvents, Transport } from "../../src/Transport.ts"
 import { AddressSpace } from "./AddressSpace.ts"
+import { Distances } from "./Distances.ts"
 import type { Kernel } from "./Kernel.ts"
 import { MemoryDatagram } from "./MemoryDatagram.ts"
 import { MemoryDial } from "./MemoryDial.ts"
@@ -37,6 +40,13 @@ export interface Options {
    * `AddressNotAvailable`, dialling it with `NetworkUnreachable`.
    */
   readonly addresses?: ReadonlyArray<string> | undefined
+  /**
+   * How long these addresses and CIDR blocks take to answer a connect, be it by a refusal; infinity: they never answer.
+   * All others do at once.
+   */
+  readonly answersAfter?: Readonly<Record<string, Duration.DurationInput>> | undefined
+  /** What `answersAfter` is measured by. Default the system's; a test under `TestClock` gives what `Effect.clock` gives there. */
+  readonly clock?: Clock.Clock | undefined
 }
 
 const capabilities: Capabilities = {
@@ -60,8 +70,8 @@ const capabilities: Capabilities = {
 /**
  * A new network, with ports, paths and names of its own. Two transports made here never meet.
  *
- * Every callback comes from one queue, first in first out, in microtasks; no clock is used, so `TestClock` and fake
- * timers do no harm. Throws `InvalidOption` for a size or an address that is none.
+ * Every callback comes from one queue, first in first out, in microtasks; no clock is used but for `answersAfter`, so
+ * `TestClock` and fake timers do no harm. Throws `InvalidOption` for a size or an address that is none.
  *
  * @example
  * ```ts
@@ -76,11 +86,12 @@ const capabilities: Capabilities = {
 export const make = (options: Options = {}): Transport => {
   const bufferSize = whole("bufferSize", options.bufferSize, 65536, 1, "a number of bytes from 1")
   const backlog = whole("backlog", options.backlog, 511, 0, "a whole number from 0")
-  const { addresses = [], names = {} } = options
+  const { addresses = [], answersAfter = {}, clock, names = {} } = options
   const kernel: Kernel = {
     tasks: new TaskQueue(),
     addresses: new AddressSpace(names, addresses),
     datagrams: new AddressSpace(names, addresses),
+    distances: new Distances(answersAfter, clock),
     bufferSize
   }
   return {

@@ -76,6 +76,13 @@ export const local = ({ localAddress, localPort }: {
   return { localAddress: localAddress?.replace(/^\[|\]$/g, ""), localPort }
 }
 
+/** One of the two families of IP addresses, or nothing for both. */
+export const family = (value: 4 | 6 | "any" | undefined): 4 | 6 | undefined => {
+  if (value === undefined || value === "any") return undefined
+  if (value === 4 || value === 6) return value
+  throw new InvalidOption({ option: "family", value, expected: '4, 6 or "any"' })
+}
+
 /** A duration that is not negative; `Duration` itself takes NaN and negative numbers for zero. */
 export const duration = (
   option: string,

@@ -4,6 +4,7 @@
  */
 import type * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import type { ConnectError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 
 /**
@@ -22,6 +23,7 @@ export type TypeId = typeof TypeId
  * @category models
  */
 export type Operation =
+  | "lookup"
   | "connect"
   | "listen"
   | "bind"
@@ -43,9 +45,12 @@ export interface SocketErrorProps {
   readonly operation: Operation
   readonly address?: SocketAddress | undefined
   readonly cause?: unknown
+  /** Where a name was dialled: how the connects to its addresses failed, in the order they were begun; each names its own. */
+  readonly attempts?: ReadonlyArray<ConnectError> | undefined
 }
 
 const verbs: Readonly<Record<Operation, string>> = {
+  lookup: "look up",
   connect: "connect to",
   listen: "listen on",
   bind: "bind",
@@ -64,7 +69,28 @@ const verbs: Readonly<Record<Operation, string>> = {
 }
 
 export const describe = (self: SocketErrorProps, what: string): string =>
-  self.address === undefined ? `${self.operation}: ${what}` : `${verbs[self.operation]} ${self.address}: ${what}`
+  self.address === undefined
+    ? `${self.operation}: ${what}`
+    : `${verbs[self.operation]} ${subject(self.operation, self.address)}: ${what}${tried(self.attempts)}`
+
+/** A look-up is of a host alone. */
+const subject = (operation: Operation, address: SocketAddress): string =>
+  operation === "lookup" && address._tag === "InetAddress" ? address.host : String(address)
+
+/** More would fill the terminal. */
+const named = 4
+
+/** The addresses of a name, and what became of each where that differs. */
+const tried = (attempts: ReadonlyArray<ConnectError> = []): string => {
+  if (attempts.length === 0) return ""
+  const alike = attempts.every(({ _tag }) => _tag === attempts[0]!._tag)
+  const each = attempts.slice(0, named).map((error) => {
+    const address = "address" in error ? String(error.address) : ""
+    return alike ? address : `${address} ${error._tag}`
+  })
+  const more = attempts.length - each.length
+  return ` (${each.join(", ")}${more > 0 ? `, and ${more} more` : ""})`
+}
 
 /** An error that says no more than its operation, its address and its cause; `ofPath` is what it says of a Unix domain socket. */
 export const leaf = <Tag extends string>(

@@ -173,7 +173,9 @@ describe("addresses", () => {
       { bufferSize: NaN },
       { backlog: -1 },
       { names: { "a.test": "b.test" } },
-      { addresses: ["10.0.0.0/33"] }
+      { addresses: ["10.0.0.0/33"] },
+      { answersAfter: { "db.test": "1 second" } },
+      { answersAfter: { "10.0.0.1": -1 } }
     ]
     for (const options of wrong) {
       expect(() => MemoryNetwork.make(options)).toThrow(expect.objectContaining({ _tag: "InvalidOption" }))

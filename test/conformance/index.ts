@@ -14,6 +14,7 @@ import { datagramPeers } from "./datagramPeers.ts"
 import { datagramServer } from "./datagramServer.ts"
 import { deadlines } from "./deadlines.ts"
 import { liveness } from "./liveness.ts"
+import { names } from "./names.ts"
 import { nettest } from "./nettest.ts"
 import { options } from "./options.ts"
 import { ordering } from "./ordering.ts"
@@ -41,6 +42,7 @@ export const properties: ReadonlyArray<Property> = [
   ...deadlines,
   ...server,
   ...options,
+  ...names,
   ...churn,
   ...datagram,
   ...datagramPeers,

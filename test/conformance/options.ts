@@ -6,13 +6,13 @@ import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import * as Exit from "effect/Exit"
 import * as Net from "../../src/Net.ts"
-import { AddressNotAvailable, type BindError, type ConnectError, InvalidOption, Unknown } from "../../src/NetError.ts"
+import { type BindError, type ConnectError, InvalidOption } from "../../src/NetError.ts"
 import { Network } from "../../src/Network.ts"
 import * as Server from "../../src/Server.ts"
 import * as SocketAddress from "../../src/SocketAddress.ts"
 import { check, equal, failsWith } from "./assert.ts"
 import { type Draft, group } from "./Property.ts"
-import { drain, pair, resettablePair, text } from "./support.ts"
+import { drain, pair, resettablePair, text, whereThereIsOne } from "./support.ts"
 
 const portOf = (address: SocketAddress.SocketAddress): number => SocketAddress.isInetAddress(address) ? address.port : 0
 
@@ -24,14 +24,6 @@ const ends = (host: string, dialled = host, options: Net.ConnectOptions = {}) =>
     const server = yield* listener.accept
     return { listener, client, server }
   })
-
-/** What needs an address, or a family of addresses, that not every machine has. */
-const whereThereIsOne = <A, E, R>(self: Effect.Effect<A, E | BindError | ConnectError, R>) =>
-  Effect.catchIf(
-    self,
-    (error) => error instanceof AddressNotAvailable || (error instanceof Unknown && error.code === "EAFNOSUPPORT"),
-    () => Effect.void
-  )
 
 const agree: Draft["run"] = Effect.gen(function* () {
   const { client, listener, server } = yield* ends("127.0.0.1")

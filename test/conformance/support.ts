@@ -14,7 +14,8 @@ import * as Stream from "effect/Stream"
 import * as TestContext from "effect/TestContext"
 import type { Connection } from "../../src/Connection.ts"
 import * as Net from "../../src/Net.ts"
-import type { BindError, ConnectError, DatagramReceiveError, ReadError, WriteError } from "../../src/NetError.ts"
+import { AddressNotAvailable, type BindError, type ConnectError, Unknown } from "../../src/NetError.ts"
+import type { DatagramReceiveError, ReadError, WriteError } from "../../src/NetError.ts"
 import { Network } from "../../src/Network.ts"
 import * as Server from "../../src/Server.ts"
 import type { AddressInput } from "../../src/SocketAddress.ts"
@@ -88,6 +89,14 @@ export const resettablePair = pair({ client: { resettable: true }, server: { res
 
 /** A free port of the loopback, for datagrams. */
 export const local = { host: "127.0.0.1", port: 0 }
+
+/** What needs an address, or a family of addresses, that not every machine has. */
+export const whereThereIsOne = <A, E, R>(self: Effect.Effect<A, E | BindError | ConnectError, R>) =>
+  Effect.catchIf(
+    self,
+    (error) => error instanceof AddressNotAvailable || (error instanceof Unknown && error.code === "EAFNOSUPPORT"),
+    () => Effect.void
+  )
 
 /** Two datagram sockets of the loopback. */
 export const two = (

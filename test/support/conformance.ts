@@ -23,7 +23,8 @@ export interface Run {
   readonly options: RunOptions
 }
 
-const openDescriptors = (): number => readdirSync(process.platform === "linux" ? "/proc/self/fd" : "/dev/fd").length
+export const openDescriptors = (): number =>
+  readdirSync(process.platform === "linux" ? "/proc/self/fd" : "/dev/fd").length
 
 const gauges: RunOptions = {
   ...(process.platform === "win32" ? {} : { descriptors: Effect.sync(openDescriptors) }),
@@ -42,7 +43,7 @@ const makeFolder = (): string => {
 }
 
 /** Those that are about IP addresses, or as true of any kind of address. */
-const ofIp = new Set(["options", "churn", "datagrams", "datagram peers", "datagram servers"])
+const ofIp = new Set(["options", "names", "churn", "datagrams", "datagram peers", "datagram servers"])
 
 export const runs: ReadonlyArray<Run> = [
   { name: runtime, layer: RuntimeNetwork.layer, properties, options: gauges },
