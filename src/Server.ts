@@ -5,7 +5,10 @@
  * is left after `drainTimeout`.
  */
 import * as Duration from "effect/Duration"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -17,6 +20,7 @@ import { Handlers } from "./internal/handlers.ts"
 import * as Options from "./internal/options.ts"
 import type { RejectReason } from "./internal/rejections.ts"
 import { RunningImpl } from "./internal/running.ts"
+import { configured } from "./internal/serverConfig.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
 import type { BindError, InvalidOption } from "./NetError.ts"
 import { Network } from "./Network.ts"
@@ -210,6 +214,57 @@ export const run = <R>(self: Server<R, Started>): Effect.Effect<never, BindError
  */
 export const layer = <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>> =>
   Layer.scopedDiscard(self.serve) as Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
+
+/**
+ * What of a server can be configured: all its options but the handler.
+ *
+ * @category options
+ */
+export type Settings = Omit<ServerOptions<never, never>, "handler">
+
+/**
+ * The settings of a server from the configuration: each option under its own name, none required but `listen`, durations as `30 seconds`
+ * or `infinity`, lists with commas. What is not configured is as in `defaults`. Nest it in a name of your own.
+ *
+ * @example
+ * ```ts
+ * import { Config, ConfigProvider, Layer, Stream } from "effect"
+ * import { Server } from "effect-netkit"
+ * import { RuntimeNetwork } from "effect-netkit/runtime"
+ *
+ * const Echo = Server.layerConfig(
+ *   Server.config({ listen: "127.0.0.1:7788" }).pipe(
+ *     Config.nested("echo"),
+ *     Config.map((settings) =>
+ *       Server.make({ ...settings, handler: (connection) => Stream.run(connection.stream, connection.sink) })
+ *     )
+ *   )
+ * )
+ *
+ * // ECHO_LISTEN=0.0.0.0:7788 ECHO_MAX_CONNECTIONS=500 ECHO_DRAIN_TIMEOUT="30 seconds"
+ * const env = Layer.setConfigProvider(ConfigProvider.fromEnv({ pathDelim: "_" }).pipe(ConfigProvider.constantCase))
+ * const main = Layer.launch(Echo.pipe(Layer.provide([RuntimeNetwork.layer, env])))
+ * ```
+ *
+ * @category configuration
+ */
+export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings> =>
+  Config.mapOrFail(configured, (settings) => {
+    const { listen = defaults.listen } = settings
+    return listen === undefined
+      ? Either.left(ConfigError.MissingData(["listen"], "where to listen is neither configured nor a default"))
+      : Either.right({ ...defaults, ...settings, listen })
+  })
+
+/**
+ * A server of any kind as a Layer, made from the configuration.
+ *
+ * @category configuration
+ */
+export const layerConfig = <R>(
+  server: Config.Config<Server<R, Started>>
+): Layer.Layer<never, BindError | ConfigError.ConfigError, Network | Exclude<R, Scope.Scope>> =>
+  Layer.unwrapEffect(Effect.map(server, layer))
 
 /**
  * Completes when the server whose handler runs drains; never outside of a server. For handlers that wait for something else than the

@@ -1,0 +1,91 @@
+/**
+ * The options of servers from the configuration: each under its own name, none required but a place to listen.
+ * What is not configured is as in the defaults. Values are checked where all options are, when the server starts.
+ */
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as SocketAddress from "../SocketAddress.ts"
+
+const checked = <A>(name: string, expected: string, parse: (text: string) => A | undefined): Config.Config<A> =>
+  Config.mapOrFail(Config.nonEmptyString(name), (text) => {
+    const value = parse(text)
+    return value === undefined
+      ? Either.left(ConfigError.InvalidData([name], `${text}: not ${expected}`))
+      : Either.right(value)
+  })
+
+const isInfinity = (text: string): boolean => /^infinity$/i.test(text)
+
+const decoded = (text: string): Duration.Duration | undefined =>
+  isInfinity(text) ? Duration.infinity : Option.getOrUndefined(Duration.decodeUnknown(text))
+
+const duration = (name: string) => checked(name, "a duration such as 30 seconds, or infinity", decoded)
+
+const count = (name: string) =>
+  checked(
+    name,
+    "a whole number, or infinity",
+    (text) => isInfinity(text) ? Infinity : /^\d{1,15}$/.test(text) ? Number(text) : undefined
+  )
+
+const keepAlive = (name: string) =>
+  checked<boolean | Duration.Duration>(
+    name,
+    "true, false or a duration",
+    (text) => text === "true" || text === "false" ? text === "true" : decoded(text)
+  )
+
+/** As `chmod` takes them: `660`, `0660` and `0o660` are one. */
+const permissions = (name: string) =>
+  checked(
+    name,
+    "permissions in octal",
+    (text) => /^(0o)?[0-7]+$/.test(text) ? parseInt(text.replace(/^0o/, ""), 8) : undefined
+  )
+
+const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.array(Config.nonEmptyString(), name)
+
+/** Every option, by how it is written. */
+const options = {
+  listen: (name: string): Config.Config<SocketAddress.AddressInput> => SocketAddress.config(name),
+  backlog: Config.integer,
+  reusePort: Config.boolean,
+  ipv6Only: Config.boolean,
+  mode: permissions,
+  noDelay: Config.boolean,
+  keepAlive,
+  readBuffer: Config.integer,
+  writeBuffer: Config.integer,
+  resettable: Config.boolean,
+  maxConnections: count,
+  overflow: Config.literal("pause", "reject"),
+  maxConnectionsPerHost: count,
+  acceptRate: (name: string) =>
+    Config.nested(Config.all({ limit: Config.integer("limit"), window: duration("window") }), name),
+  allow: list,
+  deny: list,
+  readTimeout: duration,
+  writeTimeout: duration,
+  closeTimeout: duration,
+  drainTimeout: duration
+}
+
+/** What is configured of a server. */
+export type Configured = {
+  readonly [K in keyof typeof options]?: Config.Config.Success<ReturnType<typeof options[K]>>
+}
+
+export const configured: Config.Config<Configured> = Config.map(
+  Config.all(
+    Object.entries(options).map(([name, read]) =>
+      Config.map(
+        Config.option(read(name) as Config.Config<unknown>),
+        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
+      )
+    )
+  ),
+  (entries) => Object.fromEntries(entries.flat()) as Configured
+)
