@@ -87,8 +87,8 @@ export interface Options<Out, In, E = never, R = never> extends Omit<ConnectOpti
   readonly onConnect?: ((session: Framed<Out, In>) => Effect.Effect<unknown, E, R>) | undefined
   /**
    * When to dial again after an attempt that failed or a connection that broke, and when to give up. Options stand over the defaults:
-   * after 1 second, then 1.6 times as long up to 2 minutes, each plus or minus 20 % (those of gRPC), without end, after every failure but
-   * `InvalidOption` and `Unsupported`. A `RetryPolicy` or a `Schedule` is taken as it is.
+   * after 1 second, then 1.6 times as long up to 2 minutes, each plus or minus 20 % (those of gRPC), without end, after every failure.
+   * A `RetryPolicy` or a `Schedule` is taken as it is. `InvalidOption` and `Unsupported` end the client in any case.
    */
   readonly retry?: RetryPolicy.Retry<Failure<E>> | undefined
   /** A connection that lived so long was healthy: the delays and the count of attempts begin anew. Default 1 minute. */
@@ -225,7 +225,7 @@ const scheduleOf = <E>(retry: RetryPolicy.Retry<Failure<E>>): Schedule.Schedule<
     maxDelay: retry.maxDelay ?? "2 minutes",
     factor: retry.factor ?? 1.6,
     jitter: retry.jitter ?? 0.2,
-    retryIf: retry.retryIf ?? ((error) => !Checks.isOptionError(error))
+    retryIf: retry.retryIf ?? (() => true)
   }))
 }
 

@@ -26,6 +26,7 @@ import {
   type SocketAddress
 } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
+import fc from "fast-check"
 
 const lines = Framing.lines({ maxFrameLength: 64 }).pipe(Framing.text())
 const address = "127.0.0.1:7788"
@@ -220,9 +221,11 @@ describe("state", () => {
 
   onMemory("does not try options again that are wrong", () =>
     Effect.gen(function* () {
-      const subject = yield* client({ readBuffer: 0 })
-      yield* turn
-      expect(word(yield* subject.state.get)).toBe("Closed InvalidOption")
+      for (const retry of [undefined, Schedule.forever]) {
+        const subject = yield* client({ readBuffer: 0, retry })
+        yield* turn
+        expect(word(yield* subject.state.get)).toBe("Closed InvalidOption")
+      }
       const wrong: ReadonlyArray<Settings> = [
         { connect: [] },
         { connect: "nonsense:port" },
@@ -652,6 +655,97 @@ describe("requests by identifier", () => {
       yield* turn
       expect(yield* Effect.exit(subject.request("good"))).toEqual(Exit.die(boom))
     }))
+})
+
+describe("under random cuts", () => {
+  type Deed = "answer" | "cut before" | "cut after" | "half an answer"
+
+  /** A server that does what it is told at each line, and all that is asked once it has nothing to be told. */
+  const server = (deeds: Array<Deed>, processed: Array<string>) =>
+    Effect.gen(function* () {
+      const listener = yield* Net.listen({ port: 0 })
+      const serve = (connection: Connection.Connection) => {
+        const session = Framed.make(connection, lines)
+        return Stream.runForEach(session.messages, (line) => {
+          const deed = deeds.shift() ?? "answer"
+          if (deed === "cut before") return Effect.fail("cut")
+          processed.push(line)
+          if (deed === "answer") return session.send(`${line} answered`)
+          if (deed === "half an answer") return Effect.zipRight(connection.write(`${line} ans`), Effect.fail("cut"))
+          return Effect.zipRight(session.send(`${line} answered`), Effect.fail("cut"))
+        }).pipe(Effect.catchAll(() => Effect.ignore(connection.reset)))
+      }
+      yield* Effect.forkScoped(
+        Stream.runForEach(listener.connections, (connection) => Effect.fork(serve(connection)))
+      )
+      return listener.address
+    })
+
+  const deed = fc.oneof(
+    { arbitrary: fc.constant<Deed>("answer"), weight: 6 },
+    { arbitrary: fc.constantFrom<Deed>("cut before", "cut after", "half an answer"), weight: 1 }
+  )
+  const call = fc.record({ idempotent: fc.boolean(), interrupted: fc.integer({ min: 0, max: 9 }).map((n) => n === 0) })
+  const rule = fc.constantFrom<FramedClient.WhileDisconnected>("fail", "wait", { buffer: 3 })
+
+  it.effect(
+    "every call settles once, with its own answer or with an error that is true",
+    () =>
+      Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(
+            fc.array(deed, { maxLength: 80 }),
+            fc.array(call, { minLength: 1, maxLength: 60 }),
+            rule,
+            fc.boolean(),
+            (deeds, calls, whileDisconnected, byId) =>
+              Effect.gen(function* () {
+                const processed: Array<string> = []
+                const settled = calls.map(() => 0)
+                const subject = yield* FramedClient.make({
+                  connect: yield* server([...deeds], processed),
+                  codec: lines,
+                  retry: { baseDelay: 0 },
+                  whileDisconnected,
+                  idOf: byId ? (line) => line.split(" ")[0] : undefined
+                })
+                const fibers = yield* Effect.forEach(calls, ({ idempotent, interrupted }, i) =>
+                  Effect.gen(function* () {
+                    const asking = yield* Effect.fork(
+                      Effect.onExit(subject.request(`${i}`, { idempotent }), () => Effect.sync(() => settled[i]!++))
+                    )
+                    if (i % 7 === 0) yield* turn
+                    if (interrupted) yield* Fiber.interruptFork(asking)
+                    return asking
+                  }))
+                const exits = yield* Effect.forEach(fibers, Fiber.await)
+                // Who is interrupted before the first step has not even asked.
+                expect(settled).toEqual(calls.map(({ interrupted }, i) => interrupted ? Math.min(1, settled[i]!) : 1))
+                for (const [i, exit] of exits.entries()) {
+                  const times = processed.filter((line) => line === `${i}`).length
+                  if (!calls[i]!.idempotent) expect(times).toBeLessThanOrEqual(1)
+                  if (Exit.isSuccess(exit)) {
+                    expect(exit.value).toBe(`${i} answered`)
+                    expect(times).toBeGreaterThanOrEqual(1)
+                  } else if (exit.cause._tag === "Fail") {
+                    if (exit.cause.error._tag !== "Disconnected") return expect.fail(exit.cause.error.message)
+                    if (!exit.cause.error.sent) expect(times).toBe(0)
+                    if (whileDisconnected === "wait") expect(exit.cause.error.sent && !calls[i]!.idempotent).toBe(true)
+                  } else expect(calls[i]!.interrupted).toBe(true)
+                }
+                // It lives on, and no answer to an earlier call is left over.
+                while (true) {
+                  const last = yield* Effect.exit(Effect.zipRight(subject.connection, subject.request("last")))
+                  if (Exit.isSuccess(last)) return expect(last.value).toBe("last answered")
+                  yield* turn
+                }
+              }).pipe(Effect.asVoid, Effect.scoped, Effect.provide(MemoryNetwork.layer), Effect.runPromise)
+          ),
+          { numRuns: 60 }
+        )
+      ),
+    60_000
+  )
 })
 
 describe("Framed.requests", () => {

@@ -26,6 +26,7 @@ import type { SocketAddress } from "../SocketAddress.ts"
 import { Broken, Exchange, type IdOf } from "./exchange.ts"
 import { Inbox } from "./inbox.ts"
 import { keptOnSuccess } from "./keptOnSuccess.ts"
+import { isOptionError } from "./options.ts"
 
 /**
  * Marks every client.
@@ -214,7 +215,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
         }
         const [next, , decision] = yield* schedule.step(now, failure, retrying)
         this.#lost(failure)
-        if (ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
+        if (isOptionError(failure) || ScheduleDecision.isDone(decision)) return yield* Effect.fail(failure)
         retrying = next
         // A point in time is a whole millisecond.
         const until = Math.ceil(Intervals.start(decision.intervals))
