@@ -18,7 +18,7 @@ import { ByteWriter } from "./framing/ByteWriter.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
-import { Broken, Exchange, type IdOf } from "./internal/exchange.ts"
+import { Broken, Exchange } from "./internal/exchange.ts"
 import { batch, FrameReader, located } from "./internal/frameReader.ts"
 import { Inbox } from "./internal/inbox.ts"
 import * as Net from "./Net.ts"
@@ -166,6 +166,16 @@ export const detect = <A>(
 }
 
 /**
+ * The identifier of a request, and that of the request which a message answers; `undefined` or null for a message that has none.
+ *
+ * @category models
+ */
+export interface Correlation<in Out, in In = Out> {
+  readonly request: (message: In) => unknown
+  readonly answer: (message: Out) => unknown
+}
+
+/**
  * Requests over a framed connection whose messages are not answers alone.
  *
  * @category models
@@ -186,9 +196,8 @@ export interface Requests<out Out, in In = Out> {
 /**
  * Takes over the reading of a framed connection, as long as the Scope lives, and gives each message to the request that it answers.
  *
- * `idOf` gives the identifier of a request or an answer, `undefined` for a message that has none. With it, answers may come in any
- * order, and a request without an identifier, or with one that is under way, fails with `FrameMalformed`. Without it, answers come
- * in the order of the requests, and what comes while none is under way answers none.
+ * With `correlation` answers may come in any order, and a request without an identifier, or with one that is under way, fails with
+ * `FrameMalformed`. Without it, answers come in the order of the requests, and what comes while none is under way answers none.
  *
  * @example
  * ```ts
@@ -202,7 +211,9 @@ export interface Requests<out Out, in In = Out> {
  * })
  * const program = Effect.scoped(Effect.gen(function*() {
  *   const framed = yield* Framed.connect("127.0.0.1:7788", Framing.lines().pipe(Framing.json, Framing.schema(Message)))
- *   const { request } = yield* Framed.requests(framed, { idOf: (message) => message.id })
+ *   const { request } = yield* Framed.requests(framed, {
+ *     correlation: { request: ({ id }) => id, answer: ({ id }) => id }
+ *   })
  *   return yield* Effect.all([request({ id: 1, method: "slow" }), request({ id: 2, method: "fast" })], { concurrency: 2 })
  * }))
  * ```
@@ -211,11 +222,11 @@ export interface Requests<out Out, in In = Out> {
  */
 export const requests = <Out, In>(
   framed: Framed<Out, In>,
-  options: { readonly idOf?: IdOf<Out, In> | undefined } = {}
+  options: { readonly correlation?: Correlation<Out, In> | undefined } = {}
 ): Effect.Effect<Requests<Out, In>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const inbox = yield* Inbox.make<Out, ReceiveError | NetError.WriteError>()
-    const exchange = new Exchange(framed as FramedImpl<Out, In>, options.idOf, inbox)
+    const exchange = new Exchange(framed as FramedImpl<Out, In>, options.correlation, inbox)
     // Ends in order also when it is interrupted before it has begun.
     yield* Effect.interruptible(exchange.run).pipe(
       Effect.catchTag("UnexpectedEnd", () => Effect.void),

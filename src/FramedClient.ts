@@ -16,10 +16,10 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Subscribable from "effect/Subscribable"
 import type { Connection } from "./Connection.ts"
-import type { Framed } from "./Framed.ts"
+import type { Correlation, Framed } from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import { Client, type Resolved, TypeId } from "./internal/client.ts"
-import type { Breakage, IdOf } from "./internal/exchange.ts"
+import type { Breakage } from "./internal/exchange.ts"
 import * as Checks from "./internal/options.ts"
 import type { ConnectOptions } from "./Net.ts"
 import { type ConnectError, type Disconnected, type FrameError, InvalidOption } from "./NetError.ts"
@@ -96,10 +96,10 @@ export interface Options<Out, In, E = never, R = never> extends Omit<ConnectOpti
   /** Default `"fail"`. */
   readonly whileDisconnected?: WhileDisconnected | undefined
   /**
-   * What tells a request and its answer from others: an identifier in both, `undefined` for a message that has none. Without it
-   * answers belong to requests in their order.
+   * Which identifiers tell what answer belongs to which request, as for `Framed.requests`. Without it answers belong to requests in their
+   * order.
    */
-  readonly idOf?: IdOf<Out, In> | undefined
+  readonly correlation?: Correlation<Out, In> | undefined
 }
 
 /**
@@ -196,7 +196,7 @@ export const layer = <I, Out, In, E = never, R = never>(
 ): Layer.Layer<I, InvalidOption, Network | Exclude<R, Scope.Scope>> => Layer.scoped(tag, make(options))
 
 const resolve = <Out, In, E, R>(options: Options<Out, In, E, R>): Resolved<Out, In, E, R> => {
-  const { codec, connect, idOf, onConnect, resetAfter, retry, whileDisconnected = "fail", ...others } = options
+  const { codec, connect, correlation, onConnect, resetAfter, retry, whileDisconnected = "fail", ...others } = options
   const inputs = (Array.isArray(connect) ? connect : [connect]) as ReadonlyArray<SocketAddress.AddressInput>
   const addresses = inputs.map((input) => Either.getOrThrowWith(SocketAddress.fromInput(input, "connect"), identity))
   const [first, ...rest] = addresses
@@ -206,7 +206,7 @@ const resolve = <Out, In, E, R>(options: Options<Out, In, E, R>): Resolved<Out, 
   return {
     addresses: [first, ...rest],
     codec,
-    idOf,
+    correlation,
     onConnect: onConnect ?? (() => Effect.void),
     connect: { ...others, connectTimeout: Checks.duration("connectTimeout", options.connectTimeout, "20 seconds") },
     schedule: scheduleOf(retry ?? {}),

@@ -21,7 +21,7 @@ import {
   Framing,
   Net,
   NetError,
-  type Network,
+  Network,
   RetryPolicy,
   type SocketAddress
 } from "effect-netkit"
@@ -589,7 +589,8 @@ describe("messages", () => {
 })
 
 describe("requests by identifier", () => {
-  const idOf = (line: string) => /^\d+/.exec(line)?.[0]
+  const number = (line: string) => /^\d+/.exec(line)?.[0]
+  const correlation = { request: number, answer: number }
 
   onMemory(
     "are answered in any order, beside other messages, by a client and by a plain connection",
@@ -597,9 +598,9 @@ describe("requests by identifier", () => {
       Effect.gen(function* () {
         const peer = new Peer(() => undefined)
         yield* peer.up
-        const subject = yield* client({ idOf })
+        const subject = yield* client({ correlation })
         yield* subject.connection
-        const plain = yield* Framed.requests(yield* Framed.connect(address, lines), { idOf })
+        const plain = yield* Framed.requests(yield* Framed.connect(address, lines), { correlation })
         for (const [i, { messages, request }] of [subject, plain].entries()) {
           yield* turn
           const asking: Array<Fiber.Fiber<string, unknown>> = yield* Effect.forEach(["1 a", "2 b", "3 c"], (line) =>
@@ -617,7 +618,7 @@ describe("requests by identifier", () => {
     Effect.gen(function* () {
       const peer = new Peer(() => undefined)
       yield* peer.up
-      const subject = yield* client({ idOf })
+      const subject = yield* client({ correlation })
       const asking = yield* Effect.fork(subject.request("1 a"))
       yield* turn
       expect(yield* Effect.flip(subject.request("1 again"))).toMatchObject({
@@ -635,17 +636,16 @@ describe("requests by identifier", () => {
       expect(peer.received).toEqual(["1 a", "1 b"])
     }))
 
-  onMemory("an idOf that throws is a defect of the call, or of the client", () =>
+  onMemory("a correlation that throws is a defect of the call, or of the client", () =>
     Effect.gen(function* () {
       const peer = new Peer((line) => line)
       yield* peer.up
       const boom = new Error("boom")
-      const subject = yield* client({
-        idOf: (line) => {
-          if (line === "bad") throw boom
-          return line
-        }
-      })
+      const id = (line: string) => {
+        if (line === "bad") throw boom
+        return line
+      }
+      const subject = yield* client({ correlation: { request: id, answer: id } })
       yield* subject.connection
       expect(yield* Effect.exit(subject.request("bad"))).toEqual(Exit.die(boom))
       expect(yield* subject.request("good")).toBe("good")
@@ -698,7 +698,8 @@ describe("under random cuts", () => {
             fc.array(call, { minLength: 1, maxLength: 60 }),
             rule,
             fc.boolean(),
-            (deeds, calls, whileDisconnected, byId) =>
+            fc.boolean(),
+            (deeds, calls, whileDisconnected, byId, roomy) =>
               Effect.gen(function* () {
                 const processed: Array<string> = []
                 const settled = calls.map(() => 0)
@@ -707,7 +708,9 @@ describe("under random cuts", () => {
                   codec: lines,
                   retry: { baseDelay: 0 },
                   whileDisconnected,
-                  idOf: byId ? (line) => line.split(" ")[0] : undefined
+                  // Where there is room for no more than a byte, most calls wait to be written.
+                  ...roomy ? {} : { writeBuffer: 1 },
+                  correlation: byId ? { request: (line) => line, answer: (line) => line.split(" ")[0] } : undefined
                 })
                 const fibers = yield* Effect.forEach(calls, ({ idempotent, interrupted }, i) =>
                   Effect.gen(function* () {
@@ -739,9 +742,14 @@ describe("under random cuts", () => {
                   if (Exit.isSuccess(last)) return expect(last.value).toBe("last answered")
                   yield* turn
                 }
-              }).pipe(Effect.asVoid, Effect.scoped, Effect.provide(MemoryNetwork.layer), Effect.runPromise)
+              }).pipe(
+                Effect.asVoid,
+                Effect.scoped,
+                Effect.provide(Network.layer(MemoryNetwork.make(roomy ? {} : { bufferSize: 1 }))),
+                Effect.runPromise
+              )
           ),
-          { numRuns: 60 }
+          { numRuns: 100, timeout: 5000 }
         )
       ),
     60_000

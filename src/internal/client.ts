@@ -23,7 +23,7 @@ import type { ConnectOptions } from "../Net.ts"
 import { ConnectionClosed, ConnectTimeout, Disconnected, type FrameError } from "../NetError.ts"
 import type { Network } from "../Network.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
-import { Broken, Exchange, type IdOf } from "./exchange.ts"
+import { Broken, Exchange } from "./exchange.ts"
 import { Inbox } from "./inbox.ts"
 import { keptOnSuccess } from "./keptOnSuccess.ts"
 import { isOptionError } from "./options.ts"
@@ -47,7 +47,7 @@ export interface Resolved<Out, In, E, R> {
   /** Milliseconds. */
   readonly resetAfter: number
   readonly mayWait: number
-  readonly idOf: IdOf<Out, In> | undefined
+  readonly correlation: Framed.Correlation<Out, In> | undefined
 }
 
 /** A message on its way. */
@@ -155,7 +155,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
         refuse: () => resume(this.#refusal(call))
       }
       this.#enqueue(waiting)
-      return Effect.sync(() => void this.#waiting.splice(this.#waiting.indexOf(waiting), 1))
+      return Effect.sync(() => this.#withdraw(waiting))
     })
   }
 
@@ -192,6 +192,12 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
     this.#waiting.splice(at, 0, waiting)
   }
 
+  /** Not there any more where it was resumed and interrupted in the same turn. */
+  #withdraw(waiting: Waiting<Out, In>): void {
+    const at = this.#waiting.indexOf(waiting)
+    if (at !== -1) this.#waiting.splice(at, 1)
+  }
+
   #takeWaiting(): ReadonlyArray<Waiting<Out, In>> {
     const waiting = this.#waiting
     this.#waiting = []
@@ -202,7 +208,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
 
   #live<R>(options: Resolved<Out, In, E, R>): Effect.Effect<never, Failure<E>, Network | Exclude<R, Scope.Scope>> {
     const { resetAfter, schedule } = options
-    const attempt = Effect.scoped(Effect.flatMap(open(options), (framed) => this.#serve(framed, options.idOf)))
+    const attempt = Effect.scoped(Effect.flatMap(open(options), (framed) => this.#serve(framed, options.correlation)))
     return Effect.gen(this, function* () {
       let retrying: unknown = schedule.initial
       for (let number = 1;; number++) {
@@ -229,9 +235,12 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
     return SubscriptionRef.set(this.#present, state)
   }
 
-  #serve(framed: Framed.FramedImpl<Out, In>, idOf: IdOf<Out, In> | undefined): Effect.Effect<never, Failure<E>> {
+  #serve(
+    framed: Framed.FramedImpl<Out, In>,
+    correlation: Framed.Correlation<Out, In> | undefined
+  ): Effect.Effect<never, Failure<E>> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const exchange = new Exchange(framed, idOf, this.#inbox)
+      const exchange = new Exchange(framed, correlation, this.#inbox)
       this.#connectedAt = now
       this.#exchange = exchange
       // In one step, so that nobody overtakes who has waited.

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { FramedImpl, ReceiveError, SendError } from "../Framed.ts"
+import type { Correlation, FramedImpl, ReceiveError, SendError } from "../Framed.ts"
 import { ConnectionClosed, type FrameError, FrameMalformed, UnexpectedEnd, type WriteError } from "../NetError.ts"
 import { batch } from "./frameReader.ts"
 import type { Inbox } from "./inbox.ts"
@@ -24,9 +24,6 @@ export class Broken {
   }
 }
 
-/** What tells which request a message is or answers; `undefined` for one that is neither. */
-export type IdOf<Out, In> = (message: Out | In) => unknown
-
 interface Call<Out> {
   id: unknown
   sent: boolean
@@ -41,7 +38,7 @@ export class Exchange<Out, In> {
   /** Why it has ended. */
   broken: Breakage | undefined = undefined
   readonly framed: FramedImpl<Out, In>
-  readonly #idOf: IdOf<Out, In> | undefined
+  readonly #correlation: Correlation<Out, In> | undefined
   readonly #inbox: Pick<Inbox<Out, unknown>, "offer">
   readonly #calls = new Map<unknown, Call<Out>>()
   readonly #forgotten = new Set<unknown>()
@@ -52,11 +49,11 @@ export class Exchange<Out, In> {
 
   constructor(
     framed: FramedImpl<Out, In>,
-    idOf: IdOf<Out, In> | undefined,
+    correlation: Correlation<Out, In> | undefined,
     inbox: Pick<Inbox<Out, unknown>, "offer">
   ) {
     this.framed = framed
-    this.#idOf = idOf
+    this.#correlation = correlation
     this.#inbox = inbox
   }
 
@@ -71,15 +68,20 @@ export class Exchange<Out, In> {
 
   /** Sends a message and gives the answer to it. */
   request(message: In): Effect.Effect<Out, FrameError | Broken> {
-    const call: Call<Out> = { id: this.#idOf?.(message), sent: false, exit: undefined, resume: undefined }
-    if (this.#idOf !== undefined) {
+    const call: Call<Out> = {
+      id: this.#correlation?.request(message) ?? undefined,
+      sent: false,
+      exit: undefined,
+      resume: undefined
+    }
+    if (this.#correlation !== undefined) {
       if (call.id === undefined) return this.#malformed("a request without an identifier")
       if (this.#calls.has(call.id)) return this.#malformed(`a request ${String(call.id)} is under way`)
       this.#calls.set(call.id, call)
     }
     const writing = this.framed.unsafeSend(message, () => {
       call.sent = true
-      if (this.#idOf === undefined) this.#calls.set(call.id = this.#asked++, call)
+      if (this.#correlation === undefined) this.#calls.set(call.id = this.#asked++, call)
     })
     const answer = Effect.async<Out, Broken>((resume) => {
       if (call.exit !== undefined) return resume(call.exit)
@@ -94,10 +96,14 @@ export class Exchange<Out, In> {
 
   /** Reads until the connection is of no more use. */
   get run(): Effect.Effect<never, Breakage> {
-    const reader = Effect.forever(this.framed.reader.frames(
+    const reader: Effect.Effect<never, Breakage> = this.framed.reader.frames(
       batch,
-      (messages): Effect.Effect<void, UnexpectedEnd> => messages.length === 0 ? this.#ended : this.#dispatch(messages)
-    ))
+      (messages): Effect.Effect<never, Breakage> => {
+        if (messages.length === 0) return this.#ended
+        const others = messages.filter((message) => !this.#answer(message))
+        return others.length === 0 ? reader : Effect.zipRight(this.#inbox.offer(others), reader)
+      }
+    )
     const broken = Effect.async<never, Breakage>((resume) => {
       this.#onBroken = (cause) => resume(Exit.fail(cause))
       if (this.broken !== undefined) this.#onBroken(this.broken)
@@ -119,17 +125,12 @@ export class Exchange<Out, In> {
     this.break(new ConnectionClosed({ operation: "read", address: this.framed.connection.remoteAddress }))
   )
 
-  #dispatch(messages: ReadonlyArray<Out>): Effect.Effect<void> {
-    const others = messages.filter((message) => !this.#answer(message))
-    return others.length === 0 ? Effect.void : this.#inbox.offer(others)
-  }
-
   /** Whether the message is the answer to a request, also to one that was interrupted. */
   #answer(message: Out): boolean {
-    if (this.#idOf === undefined && this.#answered === this.#asked) return false
-    const id = this.#idOf === undefined ? this.#answered++ : this.#idOf(message)
+    if (this.#correlation === undefined && this.#answered === this.#asked) return false
+    const id = this.#correlation === undefined ? this.#answered++ : this.#correlation.answer(message)
     const call = this.#calls.get(id)
-    if (call === undefined) return this.#idOf === undefined || this.#forgotten.delete(id)
+    if (call === undefined) return this.#correlation === undefined || this.#forgotten.delete(id)
     this.#calls.delete(id)
     this.#settle(call, Exit.succeed(message))
     return true
@@ -143,7 +144,7 @@ export class Exchange<Out, In> {
   #forget(call: Call<Out>): void {
     if (this.#calls.get(call.id) !== call) return
     this.#calls.delete(call.id)
-    if (!call.sent || this.#idOf === undefined) return
+    if (!call.sent || this.#correlation === undefined) return
     this.#forgotten.add(call.id)
     if (this.#forgotten.size > memory) this.#forgotten.delete(this.#forgotten.values().next().value)
   }
