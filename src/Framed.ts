@@ -230,7 +230,10 @@ export const requests = <Out, In>(
     // Ends in order also when it is interrupted before it has begun.
     yield* Effect.interruptible(exchange.run).pipe(
       Effect.catchTag("UnexpectedEnd", () => Effect.void),
-      Effect.onExit((exit) => Effect.zipRight(exchange.close, inbox.end(Exit.isInterrupted(exit) ? Exit.void : exit))),
+      Effect.onExit((exit) => {
+        exchange.close()
+        return inbox.end(Exit.isInterrupted(exit) ? Exit.void : exit)
+      }),
       Effect.forkScoped,
       Effect.uninterruptible
     )

@@ -71,8 +71,7 @@ export type State<E = never> =
 export type WhileDisconnected = "fail" | "wait" | { readonly buffer: number }
 
 /**
- * The options of connecting stand beside: `readTimeout`, `keepAlive`, ... What ends with a timeout, a reading or a writing, breaks
- * the connection.
+ * The options of connecting stand beside: `readTimeout`, `keepAlive`, ... A read or a write that times out breaks the connection.
  *
  * @category options
  */

@@ -247,7 +247,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
       for (const { resume } of this.#takeWaiting()) resume(exchange)
       return this.#become({ _tag: "Connected", address: framed.connection.remoteAddress }).pipe(
         Effect.zipRight(exchange.run),
-        Effect.ensuring(exchange.close)
+        Effect.ensuring(Effect.sync(() => exchange.close()))
       )
     })
   }
@@ -265,6 +265,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
       const defects = Cause.keepDefects(cause)
       const failure = Option.getOrUndefined(Cause.failureOption(cause))
       const reason = failure ?? new ConnectionClosed({ operation: "send", address })
+      this.#exchange?.close()
       this.#exchange = undefined
       this.#closed = (sent) =>
         Option.isSome(defects) ? Exit.failCause(defects.value) : Exit.fail(disconnected(reason, sent))

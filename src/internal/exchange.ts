@@ -121,9 +121,9 @@ export class Exchange<Out, In> {
   }
 
   /** As `break`, where this side ends it. */
-  readonly close: Effect.Effect<void> = Effect.sync(() =>
+  close(): void {
     this.break(new ConnectionClosed({ operation: "read", address: this.framed.connection.remoteAddress }))
-  )
+  }
 
   /** Whether the message is the answer to a request, also to one that was interrupted. */
   #answer(message: Out): boolean {
