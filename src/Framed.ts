@@ -18,7 +18,9 @@ import { ByteWriter } from "./framing/ByteWriter.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { Encoder } from "./framing/FrameEncoder.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
+import { Broken, Exchange } from "./internal/exchange.ts"
 import { batch, FrameReader, located } from "./internal/frameReader.ts"
+import { Inbox } from "./internal/inbox.ts"
 import * as Net from "./Net.ts"
 import * as NetError from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -163,6 +165,87 @@ export const detect = <A>(
   return look(1)
 }
 
+/**
+ * The identifier of a request, and that of the request which a message answers; `undefined` or null for a message that has none.
+ *
+ * @category models
+ */
+export interface Correlation<in Out, in In = Out> {
+  readonly request: (message: In) => unknown
+  readonly answer: (message: Out) => unknown
+}
+
+/**
+ * Requests over a framed connection whose messages are not answers alone.
+ *
+ * @category models
+ */
+export interface Requests<out Out, in In = Out> {
+  /**
+   * Sends a message and gives the answer to it. Requests may be made at the same time. The answer to a request that was interrupted is
+   * dropped when it comes.
+   */
+  readonly request: (message: In) => Effect.Effect<Out, ReceiveError | SendError | NetError.UnexpectedEnd>
+  /**
+   * The messages that answer no request, until the end of stream; to be run once. Until you first run it at most 1024 are kept; from then
+   * on a slow reader slows the peer, answers included.
+   */
+  readonly messages: Stream.Stream<Out, ReceiveError | NetError.WriteError>
+}
+
+/**
+ * Takes over the reading of a framed connection, as long as the Scope lives, and gives each message to the request that it answers.
+ *
+ * With `correlation` answers may come in any order, and a request without an identifier, or with one that is under way, fails with
+ * `FrameMalformed`. Without it, answers come in the order of the requests, and what comes while none is under way answers none.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Schema } from "effect"
+ * import { Framed, Framing } from "effect-netkit"
+ *
+ * const Message = Schema.Struct({
+ *   id: Schema.optional(Schema.Number),
+ *   method: Schema.optional(Schema.String),
+ *   result: Schema.optional(Schema.Unknown)
+ * })
+ * const program = Effect.scoped(Effect.gen(function*() {
+ *   const framed = yield* Framed.connect("127.0.0.1:7788", Framing.lines().pipe(Framing.json, Framing.schema(Message)))
+ *   const { request } = yield* Framed.requests(framed, {
+ *     correlation: { request: ({ id }) => id, answer: ({ id }) => id }
+ *   })
+ *   return yield* Effect.all([request({ id: 1, method: "slow" }), request({ id: 2, method: "fast" })], { concurrency: 2 })
+ * }))
+ * ```
+ *
+ * @category combinators
+ */
+export const requests = <Out, In>(
+  framed: Framed<Out, In>,
+  options: { readonly correlation?: Correlation<Out, In> | undefined } = {}
+): Effect.Effect<Requests<Out, In>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const inbox = yield* Inbox.make<Out, ReceiveError | NetError.WriteError>()
+    const exchange = new Exchange(framed as FramedImpl<Out, In>, options.correlation, inbox)
+    // Ends in order also when it is interrupted before it has begun.
+    yield* Effect.interruptible(exchange.run).pipe(
+      Effect.catchTag("UnexpectedEnd", () => Effect.void),
+      Effect.onExit((exit) => {
+        exchange.close()
+        return inbox.end(Exit.isInterrupted(exit) ? Exit.void : exit)
+      }),
+      Effect.forkScoped,
+      Effect.uninterruptible
+    )
+    return {
+      request: (message) =>
+        Effect.suspend(() => exchange.request(message)).pipe(
+          Effect.mapError((error) => error instanceof Broken ? error.cause : error)
+        ),
+      messages: inbox.stream
+    }
+  })
+
 /** A request that was sent; they stand in the order of the answers. */
 interface Slot<Out> {
   answer: Option.Option<Out>
@@ -205,11 +288,11 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   }
 
   get send(): Framed<Out, In>["send"] {
-    return (message) => this.#write(() => this.#encoder.encode(message))
+    return (message) => Effect.suspend(() => this.unsafeSend(message))
   }
 
   get sendAll(): Framed<Out, In>["sendAll"] {
-    return (messages) => this.#write(() => this.#encoder.encodeAll(messages))
+    return (messages) => Effect.suspend(() => this.#write(() => this.#encoder.encodeAll(messages)))
   }
 
   get sink(): Framed<Out, In>["sink"] {
@@ -220,7 +303,7 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return (message) =>
       Effect.suspend(() => {
         const slot: Slot<Out> = { answer: Option.none() }
-        const send = this.#write(() => this.#encoder.encode(message), () => void this.#slots.push(slot))
+        const send = this.unsafeSend(message, () => void this.#slots.push(slot))
         return Effect.zipRight(send, this.#answers.withPermits(1)(this.#answerOf(slot)))
       })
   }
@@ -260,18 +343,21 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
+  /** Sends one message at once; `Effect.void` where there was room for it. */
+  unsafeSend(message: In, accepted?: () => void): Effect.Effect<void, SendError> {
+    return this.#write(() => this.#encoder.encode(message), accepted)
+  }
+
   #write(
     encode: () => Either.Either<ReadonlyArray<Uint8Array>, NetError.FrameError>,
     accepted?: () => void
   ): Effect.Effect<void, SendError> {
-    return Effect.suspend((): Effect.Effect<void, SendError> => {
-      const replies = this.unsafeFlush()
-      if (replies !== undefined) return Effect.zipRight(replies, this.#write(encode, accepted))
-      const bytes = encode()
-      return Either.isLeft(bytes)
-        ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
-        : this.connection.unsafeWrite(bytes.right, accepted)
-    })
+    const replies = this.unsafeFlush()
+    if (replies !== undefined) return Effect.flatMap(replies, () => this.#write(encode, accepted))
+    const bytes = encode()
+    return Either.isLeft(bytes)
+      ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
+      : this.connection.unsafeWrite(bytes.right, accepted)
   }
 
   /** Takes answers, each for the first request that waits for one, until this one has its own. Who was interrupted left its place in the row. */

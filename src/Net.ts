@@ -116,12 +116,9 @@ const again = (
     RetryPolicy.retry(
       keptOnSuccess(attempt),
       Schedule.isSchedule(policy)
-        ? Schedule.whileInput(policy, mayChange)
-        : { ...policy, retryIf: (error) => mayChange(error) && policy.retryIf(error) }
+        ? Schedule.whileInput(policy, (error) => !Options.isOptionError(error))
+        : { ...policy, retryIf: (error) => !Options.isOptionError(error) && policy.retryIf(error) }
     ))
-
-const mayChange = (error: NetError.ConnectError): boolean =>
-  error._tag !== "InvalidOption" && error._tag !== "Unsupported"
 
 /**
  * The addresses of a host name, each once, in the resolver's order; an IP address is its own. There is at least one: a name that has

@@ -364,6 +364,21 @@ export class PoolExhausted extends Data.TaggedError("PoolExhausted")<
 export class PoolClosed extends leaf("PoolClosed", "the pool is closed") {}
 
 /**
+ * A client that reconnects had no connection for a message, or lost it; `cause` is why. `sent` tells whether the peer may have got the
+ * message: false means that it certainly has not.
+ *
+ * @category errors
+ */
+export class Disconnected extends Data.TaggedError("Disconnected")<SocketErrorProps & { readonly sent: boolean }> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    const what = this.sent ? "the connection was lost after it was sent" : "not sent, for there is no connection"
+    if (this.cause === undefined) return describe(this, what)
+    return describe(this, `${what}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`)
+  }
+}
+
+/**
  * This runtime cannot do what was asked. Nothing was opened or changed. The support table in the README lists all cases.
  *
  * @category errors
@@ -527,6 +542,7 @@ export type NetError =
   | WriteError
   | DatagramError
   | FrameError
+  | Disconnected
   | UnexpectedEnd
   | RateLimited
   | TlsFailure
@@ -555,11 +571,14 @@ const transient: ReadonlySet<string> = new Set<NetError["_tag"]>([
 ])
 
 /**
- * Whether the same attempt may go well later: the network, the peer or a shortage was at fault, not the request.
+ * Whether the same attempt may go well later: the network, the peer or a shortage was at fault, not the request. `Disconnected` is
+ * judged by its cause, and never transient where the message was sent: to send it again might do twice what it asks for.
  *
  * @category predicates
  */
-export const isTransient = (error: unknown): boolean => isNetError(error) && transient.has(error._tag)
+export const isTransient = (error: unknown): boolean =>
+  isNetError(error) &&
+  (error._tag === "Disconnected" ? !error.sent && isTransient(error.cause) : transient.has(error._tag))
 
 type SocketErrorKind = Exclude<ErrorKind, "MessageTooLarge" | "Unsupported" | "Unknown">
 

@@ -304,5 +304,9 @@ const range = (policy: RetryPolicy<never>, { delay, failed }: State): readonly [
   return [grown * (1 - ratio), Math.min(max, grown * (1 + ratio))]
 }
 
+/** Whole milliseconds, as timers have, where the range has any. */
 const draw = ([least, most]: readonly [number, number]): Effect.Effect<number> =>
-  least === most ? Effect.succeed(least) : Effect.map(Random.next, (random) => least + random * (most - least))
+  least === most ? Effect.succeed(least) : Effect.map(
+    Random.next,
+    (random) => Math.min(most, Math.max(least, Math.round(least + random * (most - least))))
+  )

@@ -35,13 +35,17 @@ export interface ResolvedOptions extends StreamOptions {
   readonly closeTimeout: Duration.Duration
 }
 
+/** Whether it is the program that has to change, so that trying again is of no use. */
+export const isOptionError = (error: unknown): error is InvalidOption | Unsupported =>
+  error instanceof InvalidOption || error instanceof Unsupported
+
 /** Runs checks that throw `InvalidOption` or `Unsupported`. */
 export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Unsupported> =>
   Effect.suspend(() => {
     try {
       return Effect.succeed(check())
     } catch (error) {
-      if (error instanceof InvalidOption || error instanceof Unsupported) return Effect.fail(error)
+      if (isOptionError(error)) return Effect.fail(error)
       throw error
     }
   })
