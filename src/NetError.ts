@@ -227,6 +227,73 @@ export class WriteTimeout extends Data.TaggedError("WriteTimeout")<
 }
 
 /**
+ * A server's peer has said nothing within `firstByteTimeout` since it was waited for.
+ *
+ * @category errors
+ */
+export class FirstByteTimeout extends Data.TaggedError("FirstByteTimeout")<
+  SocketErrorProps & {
+    readonly timeout: Duration.Duration
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `the peer said nothing within ${Duration.format(this.timeout)}`)
+  }
+}
+
+/**
+ * A server's peer has sent no byte in `idleTimeout` of waiting.
+ *
+ * @category errors
+ */
+export class IdleTimeout extends Data.TaggedError("IdleTimeout")<
+  SocketErrorProps & {
+    readonly timeout: Duration.Duration
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `idle for ${Duration.format(this.timeout)}`)
+  }
+}
+
+/**
+ * A server's peer sends, or takes, fewer bytes a second than `minThroughput` allows while it is waited for.
+ *
+ * @category errors
+ */
+export class ThroughputTooLow extends Data.TaggedError("ThroughputTooLow")<
+  SocketErrorProps & {
+    /** Bytes a second that there must be. */
+    readonly limit: number
+    /** Bytes a second that there were. */
+    readonly measured: number
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `${Math.round(this.measured)} bytes a second are less than the minimum of ${this.limit}`)
+  }
+}
+
+/**
+ * A connection of a server has reached `maxConnectionAge`, and what had come is read.
+ *
+ * @category errors
+ */
+export class ConnectionExpired extends Data.TaggedError("ConnectionExpired")<
+  SocketErrorProps & {
+    readonly age: Duration.Duration
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, `closed by this side at the age of ${Duration.format(this.age)}`)
+  }
+}
+
+/**
  * A datagram, or a wait for a delimiter, beyond its limit.
  *
  * @category errors
@@ -487,18 +554,26 @@ export type AcceptError = ConnectionClosed
 export type AcquireError = PoolTimeout | PoolExhausted | PoolClosed
 
 /**
- * What a read can fail with. The peer's end of stream is no failure.
+ * What a read can fail with. The peer's end of stream is no failure. The last four come from the time limits of a `Server`.
  *
  * @category unions
  */
-export type ReadError = ConnectionReset | ConnectionClosed | ReadTimeout | Unknown
+export type ReadError =
+  | ConnectionReset
+  | ConnectionClosed
+  | ReadTimeout
+  | Unknown
+  | FirstByteTimeout
+  | IdleTimeout
+  | ThroughputTooLow
+  | ConnectionExpired
 
 /**
  * What a write can fail with.
  *
  * @category unions
  */
-export type WriteError = ConnectionReset | BrokenPipe | ConnectionClosed | WriteTimeout | Unknown
+export type WriteError = ConnectionReset | BrokenPipe | ConnectionClosed | WriteTimeout | ThroughputTooLow | Unknown
 
 /**
  * What receiving a datagram can fail with. The first three come from the network (ICMP), on a connected socket only, and do not end it.

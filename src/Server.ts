@@ -18,15 +18,17 @@ import { type ListenOptions, makeDeadlines, prepare } from "./internal/bind.ts"
 import { Draining } from "./internal/draining.ts"
 import { Handlers } from "./internal/handlers.ts"
 import * as Options from "./internal/options.ts"
+import { Patience, type PatienceOptions } from "./internal/patience.ts"
 import type { RejectReason } from "./internal/rejections.ts"
 import { RunningImpl } from "./internal/running.ts"
 import { configured } from "./internal/serverConfig.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
+import { Watch } from "./internal/watch.ts"
 import type { BindError, InvalidOption } from "./NetError.ts"
 import { Network } from "./Network.ts"
 import type { AddressInput, SocketAddress } from "./SocketAddress.ts"
 
-export type { ConnectionInfo, EndReason, LimitOptions, RejectReason }
+export type { ConnectionInfo, EndReason, LimitOptions, PatienceOptions, RejectReason }
 
 /**
  * Marks every server.
@@ -44,7 +46,7 @@ export type TypeId = typeof TypeId
  *
  * @category options
  */
-export interface ServerOptions<E, R> extends ListenOptions, LimitOptions {
+export interface ServerOptions<E, R> extends ListenOptions, LimitOptions, PatienceOptions {
   /** Where to listen. */
   readonly listen: AddressInput
   /**
@@ -295,19 +297,28 @@ const start = <E, R>(
   options: ServerOptions<E, R>
 ): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
-    const { closeTimeout, drainTimeout, limits } = yield* Options.checked(() => resolve(options))
-    const closing = yield* makeDeadlines(closeTimeout)
-    const handlers = yield* Handlers.make(options.handler, limits, closing)
+    const { closeTimeout, drainTimeout, limits, patience } = yield* Options.checked(() => resolve(options))
+    const clock = yield* Effect.clock
+    const { shortest } = patience
+    const watch = shortest === Infinity ? undefined : new Watch(clock, shortest)
+    if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
+    const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
+    const handlers = yield* Handlers.make(options.handler, limits, time)
     const binding = yield* prepare(
       options.listen,
       { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
-      (connection, binding) => handlers.offer(connection, binding)
+      (connection, binding) => handlers.offer(connection, binding),
+      watch && { clock, paced: patience.pace !== undefined }
     )
-    return yield* RunningImpl.start(yield* Network, [binding], handlers, options, drainTimeout)
+    return yield* RunningImpl.start([binding], handlers, options, drainTimeout)
   })
 
-const resolve = <E, R>(options: ServerOptions<E, R>) => ({
-  limits: resolveLimits(options),
-  drainTimeout: Options.duration("drainTimeout", options.drainTimeout, "15 seconds"),
-  closeTimeout: Options.duration("closeTimeout", options.closeTimeout, "5 seconds")
-})
+const resolve = <E, R>(options: ServerOptions<E, R>) => {
+  const drainTimeout = Options.duration("drainTimeout", options.drainTimeout, "15 seconds")
+  return {
+    limits: resolveLimits(options),
+    patience: new Patience(options, drainTimeout),
+    drainTimeout,
+    closeTimeout: Options.duration("closeTimeout", options.closeTimeout, "5 seconds")
+  }
+}

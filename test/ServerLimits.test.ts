@@ -156,6 +156,7 @@ describe("acceptRate", () => {
       const server = yield* Server.serve(Server.make({
         listen,
         acceptRate: { limit: 2, window: "10 seconds" },
+        firstByteTimeout: "1 hour",
         handler: echo
       }))
       yield* connectAll(server, 6)

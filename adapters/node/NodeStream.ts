@@ -21,6 +21,12 @@ const ignored: StreamEvents = {
 }
 
 /** Takes over a connected socket, paused. `events` is set before the runtime's loop turns again. */
+/** What Node keeps to itself of a write under way. */
+interface Internals extends Socket {
+  readonly _handle?: { readonly writeQueueSize?: number } | null
+  readonly _writableState?: { readonly writelen?: number }
+}
+
 export class NodeStream implements StreamHandle {
   events: StreamEvents = ignored
   readonly canReset: boolean
@@ -81,7 +87,13 @@ export class NodeStream implements StreamHandle {
   }
 
   get bufferedAmount(): number {
-    return this.#socket.writableLength
+    const { _handle, _writableState, writableLength } = this.#socket as Internals
+    // A write under way counts whole until its end; how much of it is left only libuv knows (as Node's own timeouts ask it).
+    const { writeQueueSize } = _handle ?? {}
+    if (writableLength === 0 || writeQueueSize === undefined || _writableState?.writelen === undefined) {
+      return writableLength
+    }
+    return writableLength - _writableState.writelen + writeQueueSize
   }
 
   get localAddress(): Endpoint | undefined {

@@ -4,6 +4,7 @@
  */
 import { type Connection, type NetError, type Server, SocketAddress } from "effect-netkit"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Flags from "./Flags.ts"
@@ -11,12 +12,14 @@ import type { NotEncodable } from "./Text.ts"
 
 const grace = "2 seconds"
 
-/** Options of a server, from its flags. */
+/** Options of a server, from its flags. Its clients may be people, who think before they type. */
 export const listening = ({ backlog, host, port }: Flags.Values<typeof Flags.server>) => ({
   listen: { host, port },
   backlog,
   drainTimeout: grace,
-  closeTimeout: grace
+  closeTimeout: grace,
+  firstByteTimeout: Duration.infinity,
+  idleTimeout: Duration.infinity
 } as const)
 
 /** Starts the server, says where, and goes on until a signal comes. */

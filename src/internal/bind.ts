@@ -17,6 +17,7 @@ import type { ListenerHandle, ListenRequest, Transport } from "../Transport.ts"
 import { ConnectionImpl, type Environment } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
 import * as Options from "./options.ts"
+import type { WaitSettings } from "./waitClock.ts"
 
 /** How to listen. */
 export interface ListenOptions extends Options.SocketOptions {
@@ -58,7 +59,8 @@ export const makeDeadlines = (timeout: Duration.Duration): Effect.Effect<Deadlin
 export const makeEnvironment = (
   transport: Transport,
   address: SocketAddress.SocketAddress,
-  options: Options.ResolvedOptions
+  options: Options.ResolvedOptions,
+  waits?: WaitSettings
 ): Effect.Effect<Environment, never, Scope.Scope> =>
   Effect.map(
     Effect.all([Effect.clock, makeDeadlines(options.readTimeout), makeDeadlines(options.writeTimeout)]),
@@ -68,7 +70,8 @@ export const makeEnvironment = (
       clock,
       address,
       readDeadlines,
-      writeDeadlines
+      writeDeadlines,
+      waits
     })
   )
 
@@ -170,13 +173,14 @@ export class Binding {
 export const prepare = (
   input: SocketAddress.AddressInput,
   options: ListenOptions,
-  accept: (connection: ConnectionImpl, binding: Binding) => void
+  accept: (connection: ConnectionImpl, binding: Binding) => void,
+  waits?: WaitSettings
 ): Effect.Effect<Binding, NetError.InvalidOption | NetError.Unsupported, Network | Scope.Scope> =>
   Effect.gen(function* () {
     const transport = yield* Network
     const address = yield* SocketAddress.fromInput(input)
     const resolved = yield* Options.checked(() => resolveListen(address, options, transport))
-    const environment = yield* makeEnvironment(transport, address, resolved)
+    const environment = yield* makeEnvironment(transport, address, resolved, waits)
     return new Binding(environment, resolved, Runtime.runFork(yield* Effect.runtime<never>()), accept)
   })
 

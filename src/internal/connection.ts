@@ -21,6 +21,7 @@ import { Inbound } from "./inbound.ts"
 import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
 import { nextTurn } from "./turn.ts"
+import type { WaitSettings } from "./waitClock.ts"
 
 /** What all connections of one listener, or of one dial, have in common. */
 export interface Environment {
@@ -32,6 +33,8 @@ export interface Environment {
   readonly closeTimeout: Duration.Duration
   readonly readDeadlines: Deadlines | undefined
   readonly writeDeadlines: Deadlines | undefined
+  /** How a server keeps the time that it waits for the peer. */
+  readonly waits: WaitSettings | undefined
   /** The address dialled or listened on, where the runtime cannot tell one of the socket's own any more. */
   readonly address: SocketAddress
 }
@@ -54,8 +57,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
   readonly #handle: StreamHandle
   readonly #environment: Environment
   readonly inbound: Inbound
-  readonly #outbound: Outbound
-  readonly #openedAt: number
+  readonly outbound: Outbound
+  readonly openedAt: number
   #closing = false
   #lingering = false
   #releasing = false
@@ -70,20 +73,22 @@ export class ConnectionImpl implements Connection, StreamEvents {
   constructor(handle: StreamHandle, environment: Environment) {
     this.#handle = handle
     this.#environment = environment
-    const { readBuffer, readDeadlines, readTimeout, writeDeadlines, writeTimeout } = environment
+    const { clock, readBuffer, readDeadlines, readTimeout, waits, writeDeadlines, writeTimeout } = environment
     this.inbound = new Inbound(
       handle,
       readBuffer,
       readDeadlines,
-      () => failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout }))
+      () => failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout })),
+      waits
     )
-    this.#outbound = new Outbound(
+    this.outbound = new Outbound(
       handle,
       writeDeadlines,
       () =>
-        failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout }))
+        failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })),
+      waits?.paced ? clock : undefined
     )
-    this.#openedAt = environment.clock.unsafeCurrentTimeMillis()
+    this.openedAt = clock.unsafeCurrentTimeMillis()
     environment.readDeadlines?.retain()
     environment.writeDeadlines?.retain()
   }
@@ -101,10 +106,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
   get figures(): ConnectionStats {
     return {
       bytesRead: this.inbound.total,
-      bytesWritten: this.#outbound.total,
+      bytesWritten: this.outbound.total,
       unread: this.inbound.queue.size,
       unsent: this.unsent,
-      age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.#openedAt)
+      age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.openedAt)
     }
   }
 
@@ -139,11 +144,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
   // --- writing ---
 
   get write(): Connection["write"] {
-    return this.#write ??= (message) => Effect.suspend(() => this.#outbound.write(toBytes(message)))
+    return this.#write ??= (message) => Effect.suspend(() => this.outbound.write(toBytes(message)))
   }
 
   get writeAll(): Connection["writeAll"] {
-    return (chunks) => Effect.suspend(() => this.#outbound.writeAll(Array.from(chunks, toBytes)))
+    return (chunks) => Effect.suspend(() => this.outbound.writeAll(Array.from(chunks, toBytes)))
   }
 
   get sink(): Connection["sink"] {
@@ -152,12 +157,12 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   /** Writes one message of several chunks; `accepted` is told when it will be sent whatever becomes of the writer. */
   unsafeWrite(chunks: ReadonlyArray<Uint8Array>, accepted?: () => void): Effect.Effect<void, NetError.WriteError> {
-    return this.#outbound.writeAll(chunks, accepted)
+    return this.outbound.writeAll(chunks, accepted)
   }
 
   /** Writes one message. An effect only where it has to wait, or has failed. */
   unsafeReply(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, NetError.WriteError> | undefined {
-    const writing = this.#outbound.writeAll(chunks)
+    const writing = this.outbound.writeAll(chunks)
     return writing === Effect.void ? undefined : writing
   }
 
@@ -165,8 +170,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   get shutdown(): Effect.Effect<void> {
     return Effect.sync(() => {
-      if (this.#outbound.ended) return
-      this.#outbound.finish(() => this.#closedByUs("write"), () => this.#handle.shutdownWrite())
+      if (this.outbound.ended) return
+      this.outbound.finish(() => this.#closedByUs("write"), () => this.#handle.shutdownWrite())
     })
   }
 
@@ -212,18 +217,24 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   /** Reads fail once what has come is read; writing goes on. Whether one waits between two messages just now. */
-  unsafeRetire(): boolean {
-    return this.inbound.retire(() => this.#closedByUs("read"))
+  unsafeRetire(error?: NetError.ReadError): boolean {
+    return this.inbound.retire(() => error === undefined ? this.#closedByUs("read") : failing(error))
+  }
+
+  /** Reads fail with this from now on, after what has come, or writes do. */
+  unsafeFail(error: NetError.ReadError): void {
+    if (error.operation === "write") this.outbound.fail(() => failing(error))
+    else this.inbound.fail(() => failing(error))
   }
 
   /** Bytes written that the kernel has not taken. */
   get unsent(): number {
-    return this.released ? 0 : this.#outbound.buffered
+    return this.released ? 0 : this.outbound.buffered
   }
 
   /** Whether either direction has ended or failed. */
   get spent(): boolean {
-    return this.released || this.inbound.ended || this.inbound.failure !== undefined || this.#outbound.ended
+    return this.released || this.inbound.ended || this.inbound.failure !== undefined || this.outbound.ended
   }
 
   /** Begins the close; `onReleased` tells its end. */
@@ -234,10 +245,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
     // Nothing is under way as far as can be seen, unless the peer was not told before that no more is served.
     const clear = inbound.started && !inbound.paused && inbound.queue.size === 0 && !inbound.retiring
     // A peer in full flow may pause for a round trip; and what was written must not be lost to a request that is still on its way.
-    const patient = (inbound.started && inbound.paused) || this.#outbound.total > 0
+    const patient = (inbound.started && inbound.paused) || this.outbound.total > 0
     inbound.discard()
     inbound.fail(() => this.#closedByUs("read"))
-    this.#outbound.finish(() => this.#closedByUs("write"), () => {
+    this.outbound.finish(() => this.#closedByUs("write"), () => {
       if (inbound.ended || clear) return this.#release()
       this.#handle.shutdownWrite()
       this.#lingering = true
@@ -263,7 +274,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#closing = true
     this.inbound.discard()
     this.inbound.fail(() => this.#closedByUs("read"))
-    this.#outbound.fail(() => this.#closedByUs("write"))
+    this.outbound.fail(() => this.#closedByUs("write"))
     this.#handle.reset()
   }
 
@@ -293,7 +304,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   onDrain(): void {
     nextTurn()
-    this.#outbound.drained()
+    this.outbound.drained()
   }
 
   onFinish(): void {
@@ -309,10 +320,10 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.released = true
     if (error === undefined) {
       if (!this.inbound.ended && this.inbound.failure === undefined) this.inbound.end()
-      this.#outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
+      this.outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
     } else {
       this.inbound.fail(() => this.#failed("read", error))
-      this.#outbound.fail(() => this.#failed("write", error))
+      this.outbound.fail(() => this.#failed("write", error))
     }
     this.#environment.readDeadlines?.release()
     this.#environment.writeDeadlines?.release()

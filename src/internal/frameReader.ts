@@ -46,7 +46,7 @@ export class FrameReader<Out> {
       if (failure !== undefined) return failed(located(failure, this.#connection.remoteAddress))
       return this.#ended ? next(out) : settled(inbound, end) ?? more
     })
-    const more = inbound.wait(self, 1)
+    const more = inbound.wait(self, 1, true)
     const end = Effect.suspend(() => {
       this.#ended = true
       this.decoder.end()

@@ -9,13 +9,14 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
-import { isNetError } from "../NetError.ts"
+import { isNetError, type ReadError } from "../NetError.ts"
 import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
 import { Admission, type Limits } from "./admission.ts"
@@ -24,13 +25,25 @@ import type { ConnectionImpl } from "./connection.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Draining } from "./draining.ts"
 import { LiveSet } from "./liveSet.ts"
+import type { Enforcer, Patience } from "./patience.ts"
 import { Rejections, type RejectReason } from "./rejections.ts"
-import { type ConnectionInfo, type EndReason, Session } from "./session.ts"
+import { type ConnectionInfo, type EndReason, Session, type Timekeeper } from "./session.ts"
 import { inlineScheduler } from "./turn.ts"
+import type { Watch } from "./watch.ts"
+
+/** What a server keeps time with. */
+export interface ServerTime {
+  readonly transport: Transport
+  readonly patience: Patience
+  /** Looks at what may be overdue; none where nothing ever is. */
+  readonly watch: Watch | undefined
+  /** Closes that take too long. */
+  readonly closing: Deadlines | undefined
+}
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
-export class Handlers {
+export class Handlers implements Timekeeper, Enforcer {
   readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
   /** Who may accept: they pause while nobody more can be served. */
   bindings: ReadonlyArray<Binding> = []
@@ -39,7 +52,7 @@ export class Handlers {
   readonly #handle: (session: Session) => AnyFiber
   readonly #clock: Clock.Clock
   readonly #draining: Deferred.Deferred<void>
-  readonly #closing: Deadlines | undefined
+  readonly #time: ServerTime
   readonly #admission: Admission
   readonly #rejections: Rejections
   readonly #sessions = new LiveSet<Session>()
@@ -49,7 +62,11 @@ export class Handlers {
     connectionError: 0,
     interrupted: 0,
     draining: 0,
-    cutOff: 0
+    cutOff: 0,
+    firstByteTimeout: 0,
+    idleTimeout: 0,
+    throughputTooLow: 0,
+    expired: 0
   }
   #waiting: Array<Session> = []
   #active = 0
@@ -63,7 +80,7 @@ export class Handlers {
   static make<E, R>(
     handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
     limits: Limits,
-    closing: Deadlines | undefined
+    time: ServerTime
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
       Effect.zipWith(Effect.runtime<Exclude<R, Scope.Scope>>(), Effect.clock, (runtime, clock) => {
@@ -78,14 +95,19 @@ export class Handlers {
           ({ connection, scope }) =>
             Runtime.runFork(
               Runtime.make({ ...runtime, context: Context.add(context, Scope.Scope, scope) }) as Runtime.Runtime<R>,
-              Effect.suspend(() => handler(connection)),
+              Effect.suspend(() => {
+                if (connection.inbound.waits !== undefined) {
+                  connection.inbound.waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
+                }
+                return handler(connection)
+              }),
               options
             ),
           Runtime.runFork(runtime),
           clock,
           draining,
           limits,
-          closing
+          time
         )
       })
     )
@@ -97,13 +119,13 @@ export class Handlers {
     clock: Clock.Clock,
     draining: Deferred.Deferred<void>,
     limits: Limits,
-    closing: Deadlines | undefined
+    time: ServerTime
   ) {
     this.fork = fork
     this.#handle = handle
     this.#clock = clock
     this.#draining = draining
-    this.#closing = closing
+    this.#time = time
     this.#admission = new Admission(limits, clock.unsafeCurrentTimeMillis())
     this.#rejections = new Rejections(fork)
   }
@@ -146,7 +168,7 @@ export class Handlers {
     if (hindrance !== undefined && (this.#admission.rejects || this.#waiting.length >= backlog)) {
       return this.#reject(connection, hindrance)
     }
-    const session = new Session(connection, this.#admission.enter(connection))
+    const session = new Session(connection, this, this.#admission.enter(connection))
     if (hindrance !== undefined || this.#waiting.length > 0) {
       this.#waiting.push(session)
       connection.onReleased = () => this.#forget(session)
@@ -184,6 +206,34 @@ export class Handlers {
     }))
   }
 
+  // --- time limits ---
+
+  look(session: Session, now: number): number {
+    return this.#time.patience.look(session, now, this)
+  }
+
+  /** Tells the handler that time is up, by this error of a read or a write; `closeTimeout` later the connection is cut off. */
+  strike(session: Session, reason: EndReason, error: ReadError): void {
+    this.#name(session, reason, error)
+    this.#time.closing?.arm(session)
+    session.connection.unsafeFail(error)
+  }
+
+  /** Ends the session after what has come. */
+  retire(session: Session, reason: EndReason, error: ReadError): void {
+    this.#name(session, reason, error)
+    this.#time.transport.afterPoll(() => void session.connection.unsafeRetire(error))
+  }
+
+  #name(session: Session, reason: EndReason, error: ReadError): void {
+    session.ending = reason
+    session.error = error
+    this.fork(Effect.annotateLogs(Effect.logDebug(error.message), {
+      reason,
+      remoteAddress: String(session.connection.remoteAddress)
+    }))
+  }
+
   #reject(connection: ConnectionImpl, reason: RejectReason): void {
     this.#rejections.add(reason, connection.remoteAddress, this.#clock.unsafeCurrentTimeMillis())
     connection.unsafeReset()
@@ -192,15 +242,15 @@ export class Handlers {
   // --- the drain ---
 
   /** Takes nobody any more and tells the handlers; those who wait for another message leave once what has come is served. */
-  stop(transport: Transport): void {
+  stop(): void {
     this.#stopped = true
     for (const { connection } of this.#waiting) this.#reject(connection, "draining")
     this.#waiting = []
     this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
     Deferred.unsafeDone(this.#draining, Effect.void)
-    transport.afterPoll(() => {
+    this.#time.transport.afterPoll(() => {
       for (const session of this.#sessions) {
-        if (session.state !== "active" || !session.connection.unsafeRetire()) continue
+        if (session.state !== "active" || session.error !== undefined || !session.connection.unsafeRetire()) continue
         session.dismissed = true
         this.#closedIdle++
       }
@@ -234,6 +284,7 @@ export class Handlers {
     this.#sessions.add(session)
     this.#active++
     this.#admission.take()
+    this.#time.watch?.add(session)
     session.state = "active"
     this.onCount?.()
     const fiber = this.#handle(session)
@@ -242,13 +293,13 @@ export class Handlers {
   }
 
   #ended(session: Session, exit: Exit.Exit<unknown, unknown>): void {
-    const { connection, scope } = session
+    const { scope } = session
     session.fiber = undefined
     session.ending = session.reasonOf(exit)
-    if (exit._tag === "Failure") this.#report(connection, exit.cause)
+    if (exit._tag === "Failure") this.#report(session, exit.cause)
     if (!scope.used) return this.#close(session)
     this.fork(scope.close(exit)).addObserver((closed) => {
-      if (closed._tag === "Failure") this.#report(connection, closed.cause)
+      if (closed._tag === "Failure") this.#report(session, closed.cause)
       this.#close(session)
     })
   }
@@ -260,14 +311,15 @@ export class Handlers {
     connection.unsafeClose()
     if (connection.released) return this.#forget(session)
     // A last reply has as long as the drain has.
-    if (!this.#stopped || connection.unsent === 0) this.#closing?.arm(session)
+    if (!this.#stopped || connection.unsent === 0) this.#time.closing?.arm(session)
     connection.onReleased = () => this.#forget(session)
   }
 
   #forget(session: Session): void {
     this.#admission.leave(session.host)
     if (session.state === "waiting") return
-    this.#closing?.disarm(session)
+    this.#time.closing?.disarm(session)
+    this.#time.watch?.delete(session)
     this.#sessions.delete(session)
     this.#ends[session.ending!]++
     this.onCount?.()
@@ -275,9 +327,10 @@ export class Handlers {
     this.regulate()
   }
 
-  #report(connection: ConnectionImpl, cause: Cause.Cause<unknown>): void {
+  #report({ connection, error }: Session, cause: Cause.Cause<unknown>): void {
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
+    if (failure._tag === "Some" && error !== undefined && failure.value === error) return
     const log = failure._tag === "Some" && isNetError(failure.value) ? Effect.logDebug : Effect.logError
     this.fork(
       Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress))

@@ -10,6 +10,7 @@ import type { StreamHandle } from "../Transport.ts"
 import { ByteQueue } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { type Resume, wake } from "./turn.ts"
+import { WaitClock, type WaitSettings } from "./waitClock.ts"
 
 interface Reader {
   readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
@@ -36,9 +37,14 @@ export class Inbound extends Entry {
   started = false
   /** What holds bytes that it has taken and that are no message yet. */
   holder: { readonly buffered: number } | undefined = undefined
+  /** Keeps the time that readers wait, on a server. */
+  readonly waits: WaitClock | undefined
   #flowing = false
   #want = 0
   #readers: Array<Reader> = []
+  /** The fiber other than the handler's that has waited last. */
+  #visitor: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  #onGone: (() => void) | undefined
   #retirement: (() => Effect.Effect<never, never>) | undefined
   /** How many bytes had come when it retired. */
   #last = Infinity
@@ -52,13 +58,15 @@ export class Inbound extends Entry {
     handle: StreamHandle,
     limit: number,
     deadlines: Deadlines | undefined,
-    timeout: () => Effect.Effect<never, never>
+    timeout: () => Effect.Effect<never, never>,
+    waits: WaitSettings | undefined
   ) {
     super()
     this.#handle = handle
     this.#limit = limit
     this.#deadlines = deadlines
     this.#timeout = timeout
+    this.waits = waits && new WaitClock(waits)
   }
 
   /** The runtime was told to stop reading: bytes may wait in the kernel. */
@@ -78,11 +86,15 @@ export class Inbound extends Entry {
       return
     }
     this.queue.push(chunk)
+    this.waits?.came(chunk.length)
     if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
     if (this.#readers.length > 0) {
       this.#wakeReaders()
       // Who still waits has got bytes, if not all he wants: his time runs anew.
-      if (this.#readers.length > 0) this.#deadlines?.arm(this)
+      if (this.#readers.length > 0) {
+        this.#deadlines?.arm(this)
+        this.waits?.begin(false)
+      }
     }
     this.#watcher?.()
   }
@@ -111,8 +123,8 @@ export class Inbound extends Entry {
    * At once, if one waits so now. Whether one did.
    */
   retire(failure: () => Effect.Effect<never, never>): boolean {
+    if (this.#retirement === undefined) this.#last = this.total
     this.#retirement ??= failure
-    this.#last = this.total
     if (this.#leave()) return true
     // A peer that never pauses would never be done with.
     if (this.#readers.length === 0) this.#pause()
@@ -166,7 +178,9 @@ export class Inbound extends Entry {
   unread(bytes: Uint8Array): void {
     if (bytes.length === 0 || this.discarding) return
     this.queue.unshift(bytes)
+    this.waits?.stop()
     this.#wakeReaders()
+    if (this.#readers.length > 0) this.waits?.begin(false)
   }
 
   /** Lets the runtime read on once there is room. */
@@ -175,20 +189,23 @@ export class Inbound extends Entry {
   }
 
   /**
-   * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`. It may be run many times.
+   * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`. It may be run many times. `whole`: they
+   * are to be a message, or a part of one.
    * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
    */
-  wait<A, E, R>(retry: Effect.Effect<A, E, R>, want: number): Effect.Effect<A, E, R> {
+  wait<A, E, R>(retry: Effect.Effect<A, E, R>, want: number, whole: boolean): Effect.Effect<A, E, R> {
     return Effect.async<A, E, R>((resume) => {
       if (this.queue.size >= want || this.#done) {
         resume(retry)
         return
       }
       if (this.#readers.length > 0) this.#readers = this.#readers.filter(isAlive)
-      this.#readers.push({ fiber: Fiber.getCurrentFiber(), resume, retry, want } as unknown as Reader)
+      const fiber = Fiber.getCurrentFiber()
+      this.#readers.push({ fiber, resume, retry, want } as unknown as Reader)
       // Reading must go on for the reader that wants most, or its bytes would never all be here.
       this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
       this.#deadlines?.arm(this)
+      if (this.waits !== undefined) this.#keepTime(this.waits, fiber, whole)
       this.started = true
       if (this.#retirement !== undefined && this.#leave()) return
       if (!this.#flowing) this.#resume()
@@ -203,9 +220,23 @@ export class Inbound extends Entry {
     this.#taken()
   }
 
+  #keepTime(waits: WaitClock, fiber: Reader["fiber"], whole: boolean): void {
+    waits.begin(waits.paced && whole && this.queue.size === 0 && (this.holder?.buffered ?? 0) === 0)
+    if (Option.isNone(fiber) || fiber.value === waits.owner || fiber.value === this.#visitor) return
+    // It may be interrupted without the handler's end, and is not woken then: its time ends with it.
+    this.#onGone ??= () => {
+      this.#readers = this.#readers.filter(isAlive)
+      if (this.#readers.length === 0) waits.stop()
+    }
+    this.#visitor = fiber.value
+    fiber.value.removeObserver(this.#onGone)
+    fiber.value.addObserver(this.#onGone)
+  }
+
   expire(): void {
     const readers = this.#readers
     this.#readers = []
+    this.waits?.stop()
     for (const { resume } of readers) wake(resume, this.#timeout())
   }
 

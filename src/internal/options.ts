@@ -20,7 +20,7 @@ export interface SocketOptions {
   readonly writeBuffer?: number | undefined
   /** How long a read may wait for a byte. Default infinity. */
   readonly readTimeout?: Duration.DurationInput | undefined
-  /** How long a write may wait without the peer taking a byte. Default infinity; 30 seconds for a `Server`. */
+  /** How long a write may wait without the peer taking a byte; at most twice that. Default infinity; 30 seconds for a `Server`. */
   readonly writeTimeout?: Duration.DurationInput | undefined
   /** How long a close may take to flush and to see the peer's end. Default 5 seconds. */
   readonly closeTimeout?: Duration.DurationInput | undefined

@@ -3,11 +3,13 @@
  * A message is taken whole or not at all, in the order of the calls; interrupting a writer that waits withdraws a message of which
  * nothing has left, and only stops the waiting otherwise. Small messages of one turn of the event loop leave in one write.
  */
+import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type { StreamHandle } from "../Transport.ts"
 import { concat } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { type Resume, turn, wake } from "./turn.ts"
+import type { Pace } from "./waitClock.ts"
 
 /** Messages up to this size are joined by copying; beyond, a copy costs more than a system call. */
 const joinLimit = 65536
@@ -23,6 +25,8 @@ interface Waiting {
   /** Told when the message will be sent, whatever becomes of its writer. */
   readonly accepted: (() => void) | undefined
 }
+
+const nothing: Pace = { bytes: 0, millis: 0 }
 
 export class Outbound extends Entry {
   /** Bytes accepted from writers. */
@@ -41,8 +45,21 @@ export class Outbound extends Entry {
   readonly #handle: StreamHandle
   readonly #deadlines: Deadlines | undefined
 
-  constructor(handle: StreamHandle, deadlines: Deadlines | undefined, timeout: () => Effect.Effect<never, never>) {
+  readonly #clock: Clock.Clock | undefined
+  /** When the present wait began, where that matters, or the present average of it; -1 where nobody waits. */
+  #since = -1
+  /** How much the kernel had taken at that time, and when the deadline was armed. */
+  #takenSince = 0
+  #takenArmed = 0
+
+  constructor(
+    handle: StreamHandle,
+    deadlines: Deadlines | undefined,
+    timeout: () => Effect.Effect<never, never>,
+    clock: Clock.Clock | undefined
+  ) {
     super()
+    this.#clock = clock
     this.#handle = handle
     this.#deadlines = deadlines
     this.#timeout = timeout
@@ -53,6 +70,22 @@ export class Outbound extends Entry {
     let size = this.#heldSize + this.#handle.bufferedAmount
     for (const { begun, chunk } of this.#waiting) if (begun && chunk !== undefined) size += chunk.length
     return size
+  }
+
+  /** Bytes that the kernel has taken. */
+  get #taken(): number {
+    return this.total - this.buffered
+  }
+
+  /** What the kernel has taken since somebody waits for it. */
+  pace(now: number): Pace {
+    return this.#since < 0 ? nothing : { bytes: this.#taken - this.#takenSince, millis: now - this.#since }
+  }
+
+  /** Begins a new average. */
+  restart(now: number): void {
+    this.#since = now
+    this.#takenSince = this.#taken
   }
 
   /** Writes one message. Settles at once while there is room. */
@@ -139,12 +172,14 @@ export class Outbound extends Entry {
   }
 
   expire(): void {
+    // The runtime tells only when there is room again; less than that is progress too.
+    if (this.#taken > this.#takenArmed) return this.#arm()
     const first = this.#waiting.find((entry) => entry.resume !== undefined)
     if (first?.resume === undefined) return
     const { resume } = first
     first.resume = undefined
     if (!first.begun) this.#waiting.splice(this.#waiting.indexOf(first), 1)
-    if (this.#waiting.some((entry) => entry.resume !== undefined)) this.#deadlines?.arm(this)
+    if (this.#waiting.some((entry) => entry.resume !== undefined)) this.#arm()
     wake(resume, this.#timeout())
   }
 
@@ -169,7 +204,8 @@ export class Outbound extends Entry {
       if (this.failure !== undefined && !this.#waiting.includes(entry)) return resume(this.failure())
       if (!this.#waiting.includes(entry)) return resume(Effect.void)
       entry.resume = resume
-      if (this.due === Infinity) this.#deadlines?.arm(this)
+      if (this.due === Infinity) this.#arm()
+      if (this.#clock !== undefined && this.#since < 0) this.restart(this.#clock.unsafeCurrentTimeMillis())
       return Effect.sync(() => {
         entry.resume = undefined
         if (!entry.begun) this.#waiting = this.#waiting.filter((other) => other !== entry)
@@ -188,13 +224,20 @@ export class Outbound extends Entry {
     }
     if (this.#waiting.length > 0) {
       // The peer takes bytes: who still waits has its time anew.
-      if (this.due !== Infinity) this.#deadlines?.arm(this)
+      if (this.due !== Infinity) this.#arm()
       return
     }
     this.#deadlines?.disarm(this)
+    this.#since = -1
     const done = this.#done
     this.#done = undefined
     done?.()
+  }
+
+  #arm(): void {
+    if (this.#deadlines === undefined) return
+    this.#takenArmed = this.#taken
+    this.#deadlines.arm(this)
   }
 
   #handOver(entry: Waiting, chunk: Uint8Array): void {

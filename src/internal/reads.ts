@@ -43,7 +43,7 @@ export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>,
     const chunk = inbound.take()
     return chunk === undefined ? settled(inbound, none) ?? more : Exit.succeed(Option.some(plain(chunk)))
   })
-  const more = inbound.wait(self, 1)
+  const more = inbound.wait(self, 1, false)
   return self
 }
 
@@ -61,7 +61,7 @@ export const exactly = (
   const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = taking(() =>
     inbound.queue.size >= n
       ? Exit.succeed(plain(inbound.takeBytes(n)))
-      : settled(inbound, unexpectedEnd(inbound, address, n)) ?? inbound.wait(self, n)
+      : settled(inbound, unexpectedEnd(inbound, address, n)) ?? inbound.wait(self, n, true)
   )
   return self
 }
@@ -90,7 +90,7 @@ export const until = (
       if (at !== -1) return Exit.succeed(plain(inbound.takeBytes(length)))
       seen = Math.max(0, queue.size - pattern.length + 1)
       version = queue.version
-      return settled(inbound, unexpectedEnd(inbound, address, undefined)) ?? inbound.wait(self, queue.size + 1)
+      return settled(inbound, unexpectedEnd(inbound, address, undefined)) ?? inbound.wait(self, queue.size + 1, true)
     })
     return self
   })
@@ -112,7 +112,7 @@ export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, O
       ? settled(inbound, Exit.succeed(Chunk.empty())) ?? more
       : Exit.succeed(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
   )
-  const more = inbound.wait(all, 1)
+  const more = inbound.wait(all, 1, false)
   return Effect.flatMap(
     Effect.mapError(all, Option.some),
     (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)

@@ -11,7 +11,6 @@ import type * as Scope from "effect/Scope"
 import type { BindError } from "../NetError.ts"
 import type { DrainReport, Running, ServerStatus } from "../Server.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
-import type { Transport } from "../Transport.ts"
 import { type LimitOptions, resolveLimits } from "./admission.ts"
 import type { Binding } from "./bind.ts"
 import type { Handlers } from "./handlers.ts"
@@ -24,7 +23,6 @@ const grace = Duration.seconds(1)
 
 export class RunningImpl implements Running, Group.GroupMember {
   readonly address: SocketAddress
-  readonly #transport: Transport
   readonly #bindings: ReadonlyArray<Binding>
   readonly #handlers: Handlers
   readonly #drainTimeout: Duration.Duration
@@ -39,7 +37,6 @@ export class RunningImpl implements Running, Group.GroupMember {
 
   /** Listens everywhere or, where one fails, nowhere; drains when the scope closes. */
   static start(
-    transport: Transport,
     bindings: ReadonlyArray<Binding>,
     handlers: Handlers,
     limits: LimitOptions,
@@ -48,7 +45,7 @@ export class RunningImpl implements Running, Group.GroupMember {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* Effect.onError(restore(openAll(bindings)), () => closeAll(bindings))
-        const self = new RunningImpl(transport, bindings, handlers, limits, drainTimeout)
+        const self = new RunningImpl(bindings, handlers, limits, drainTimeout)
         const group = yield* Group.join(self)
         yield* Effect.addFinalizer(() => Group.leave(group, self, self.stop))
         handlers.bindings = bindings
@@ -59,14 +56,12 @@ export class RunningImpl implements Running, Group.GroupMember {
   }
 
   private constructor(
-    transport: Transport,
     bindings: ReadonlyArray<Binding>,
     handlers: Handlers,
     limits: LimitOptions,
     drainTimeout: Duration.Duration
   ) {
     this.address = bindings[0]!.address
-    this.#transport = transport
     this.#bindings = bindings
     this.#handlers = handlers
     this.#limits = limits
@@ -130,7 +125,7 @@ export class RunningImpl implements Running, Group.GroupMember {
   readonly #drain: Effect.Effect<void> = Effect.suspend(() => {
     const { count } = this.#handlers
     let cutOff = 0
-    this.#handlers.stop(this.#transport)
+    this.#handlers.stop()
     const deadline = Effect.map(Effect.sleep(this.#drainTimeout), () => cutOff = this.#handlers.cutOff())
     return Effect.raceFirst(this.#handlers.empty, deadline).pipe(
       Effect.zipRight(this.#handlers.empty),

@@ -1,26 +1,42 @@
 /**
  * One connection of a server, from the moment it was accepted until its descriptor is released.
- * It stands in the list of closes that take too long, and in the set of those that are served.
+ * It stands in the list of closes that take too long, in the set of those that are served, and among those whose time is kept.
  */
 import * as Cause from "effect/Cause"
 import type * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import type { ConnectionStats } from "../Connection.ts"
-import { isNetError } from "../NetError.ts"
+import { isNetError, type NetError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
+import type { Watched } from "./watch.ts"
 
 /**
  * Why a connection of a server has ended: its handler succeeded, failed by itself (a defect counts), failed with an error of the connection, or was
- * interrupted; or the server was draining, or cut it off.
+ * interrupted; or the server was draining, or cut it off; or one of its time limits was reached.
  *
  * @category models
  */
-export type EndReason = "completed" | "failed" | "connectionError" | "interrupted" | "draining" | "cutOff"
+export type EndReason =
+  | "completed"
+  | "failed"
+  | "connectionError"
+  | "interrupted"
+  | "draining"
+  | "cutOff"
+  | "firstByteTimeout"
+  | "idleTimeout"
+  | "throughputTooLow"
+  | "expired"
+
+/** Who keeps the time of a session. */
+export interface Timekeeper {
+  look(session: Session, now: number): number
+}
 
 /**
  * One connection of a server, as `Running.connections` shows it: it waits for a handler, has one, or is being closed after that.
@@ -32,10 +48,12 @@ export interface ConnectionInfo extends ConnectionStats {
   readonly state: "waiting" | "active" | "closing"
 }
 
-export class Session extends Entry implements Member {
+export class Session extends Entry implements Member, Watched {
   readonly connection: ConnectionImpl
   readonly scope = new LazyScope()
   slot = -1
+  place = -1
+  lookAt = 0
   state: ConnectionInfo["state"] = "waiting"
   /** The host that it counts for, where there is a limit. */
   host: string | undefined
@@ -46,9 +64,14 @@ export class Session extends Entry implements Member {
   /** Why it ends, where that was known before its handler ended. */
   ending: EndReason | undefined = undefined
 
-  constructor(connection: ConnectionImpl, host: string | undefined) {
+  /** What a time limit made of it. */
+  error: NetError | undefined = undefined
+  readonly #timekeeper: Timekeeper
+
+  constructor(connection: ConnectionImpl, timekeeper: Timekeeper, host: string | undefined) {
     super()
     this.connection = connection
+    this.#timekeeper = timekeeper
     this.host = host
   }
 
@@ -57,13 +80,17 @@ export class Session extends Entry implements Member {
     return { remoteAddress: connection.remoteAddress, state, ...connection.figures }
   }
 
+  look(now: number): number {
+    return this.#timekeeper.look(this, now)
+  }
+
   /** Its close took longer than `closeTimeout`. */
   expire(): void {
     this.cutOff()
   }
 
   cutOff(): void {
-    this.ending = "cutOff"
+    this.ending ??= "cutOff"
     this.fiber?.unsafeInterruptAsFork(FiberId.none)
     this.connection.unsafeReset()
   }
