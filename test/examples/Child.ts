@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly input?: string
   /** The second process of a test, which does not wait for its turn: tests that all have one would wait for ever. */
   readonly second?: boolean
+  /** Beside the variables of this process. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 const slots = 3
@@ -63,11 +65,11 @@ export const start = async (
   runtime: Runtime,
   name: string,
   flags: ReadonlyArray<string> = [],
-  { input, second = false }: StartOptions = {}
+  { env, input, second = false }: StartOptions = {}
 ): Promise<Child> => {
   if (!second) await slot()
   const [command, ...args] = commands[runtime]
-  const child = spawn(command, [...args, fileOf(name), ...flags])
+  const child = spawn(command, [...args, fileOf(name), ...flags], { env: { ...process.env, ...env } })
   running.add(child)
 
   let stdout = ""

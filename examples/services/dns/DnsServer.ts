@@ -4,10 +4,11 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
-import { type Connection, FramedServer, Server, UdpServer } from "effect-netkit"
+import { type Connection, FramedServer, Server, SocketAddress, UdpServer } from "effect-netkit"
 import * as Message from "./Message.ts"
 import * as Responder from "./Responder.ts"
 import type { Zone } from "./Zone.ts"
@@ -15,7 +16,6 @@ import type { Zone } from "./Zone.ts"
 /** Those of a `Server`; where it listens, how it shares that, and how it ends hold for its datagrams too. */
 export interface DnsServerOptions extends Omit<Server.ServerOptions<never, never>, "handler" | "readTimeout"> {
   readonly zone: Zone
-  readonly listen: { readonly host?: string; readonly port: number }
   /** How long a connection may wait for its next query (RFC 7766, 6.2.3). Default 10 seconds. */
   readonly idleTimeout?: Duration.DurationInput | undefined
   /** How many connections are served at once; further ones wait. Default 512. */
@@ -56,15 +56,20 @@ export const make = (options: DnsServerOptions): Server.Server<never, Running> =
   [Server.TypeId]: { _R: (_) => _ },
   serve: both(options).pipe(
     allOrNothing,
-    Effect.retry({ times: 9, while: ({ _tag }) => _tag === "AddressInUse" && options.listen.port === 0 })
+    Effect.retry({ times: 9, while: (error) => error._tag === "AddressInUse" && takesAnyPort(options.listen) })
   )
 })
+
+const takesAnyPort = (listen: SocketAddress.AddressInput): boolean =>
+  Either.match(SocketAddress.fromInput(listen), {
+    onLeft: () => false,
+    onRight: (address) => SocketAddress.isInetAddress(address) && address.port === 0
+  })
 
 const both = (options: DnsServerOptions) =>
   Effect.gen(function* () {
     const datagrams = yield* udp(options).serve
-    const { port } = datagrams.address
-    const connections = yield* tcp({ ...options, listen: { ...options.listen, port } }).serve
+    const connections = yield* tcp({ ...options, listen: datagrams.address }).serve
     const status = Effect.zipWith(datagrams.status, connections.status, add)
     return { address: connections.address, status, datagrams, connections }
   })
