@@ -17,6 +17,7 @@ import * as Framed from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { HandlerOptions, OnMessage, Reply } from "./FramedServer.ts"
 import { type RateLimitOptions, Rates, resolve } from "./internal/rates.ts"
+import { spanName, traced } from "./internal/tracing.ts"
 import { RateLimited, ReadTimeout } from "./NetError.ts"
 import { isInetAddress } from "./SocketAddress.ts"
 
@@ -103,33 +104,9 @@ export interface TracingOptions {
  *
  * @category middleware
  */
-export const tracing =
-  ({ attributes, name = "netkit.connection" }: TracingOptions = {}) =>
-  <E, R>(handler: Handler<E, R>): Handler<E, R> =>
-  (connection) =>
-    Effect.useSpan(
-      name,
-      { kind: "server", root: true, attributes: { ...addresses(connection), ...attributes } },
-      (span) =>
-        Effect.suspend(() => handler(connection)).pipe(
-          Effect.ensuring(Effect.map(connection.stats, ({ bytesRead, bytesWritten }) => {
-            span.attribute("netkit.bytes_read", bytesRead)
-            span.attribute("netkit.bytes_written", bytesWritten)
-          })),
-          Effect.withParentSpan(span)
-        )
-    )
-
-const addresses = ({ localAddress, remoteAddress }: Connection): Readonly<Record<string, unknown>> =>
-  isInetAddress(remoteAddress) && isInetAddress(localAddress)
-    ? {
-      "network.transport": "tcp",
-      "network.peer.address": remoteAddress.host,
-      "network.peer.port": remoteAddress.port,
-      "network.local.address": localAddress.host,
-      "network.local.port": localAddress.port
-    }
-    : { "network.transport": "unix", "network.local.address": String(localAddress) }
+export const tracing = (
+  { attributes = {}, name = spanName }: TracingOptions = {}
+): <E, R>(handler: Handler<E, R>) => Handler<E, R> => traced(name, attributes)
 
 /**
  * How often connections may begin that have the same key, by default the same host. Who comes too often fails with `RateLimited`, and

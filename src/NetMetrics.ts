@@ -9,7 +9,7 @@ const counter = (name: string, description: string): Metric.Metric.Counter<numbe
   Metric.counter(name, { description, incremental: true })
 
 /**
- * Connections that are open, from their being accepted until their descriptor is released.
+ * Connections that are open, from the start of their handler until their descriptor is released.
  *
  * @category servers
  */
@@ -28,34 +28,33 @@ export const connectionsOpened: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Connections refused before a handler was started, by `reason`: `maxConnections`, `maxConnectionsPerHost`, `denied`, `acceptRate`, `draining`.
+ * Connections that were reset before they had a handler, by `reason`: those of `Server.RejectReason`.
  *
  * @category servers
  */
 export const connectionsRejected: Metric.Metric.Counter<number> = counter(
   "netkit_server_connections_rejected_total",
-  "Connections refused before a handler was started"
+  "Connections that were reset before they had a handler, by reason"
 )
 
 /**
- * Connections that the server ended by a policy, by `reason`: `firstByteTimeout`, `idleTimeout`, `writeTimeout`, `minThroughput`,
- * `maxConnectionAge`, `drainTimeout`.
+ * Connections that have ended, by `reason`: those of `Server.EndReason`, of which `failed` counts the handlers that failed.
  *
  * @category servers
  */
 export const connectionsEnded: Metric.Metric.Counter<number> = counter(
   "netkit_server_connections_ended_total",
-  "Connections that the server ended by a policy"
+  "Connections that have ended, by reason"
 )
 
 /**
- * Bytes read from clients. Counted when a connection ends, and every ten seconds while it lives.
+ * Bytes that clients have sent. Counted when a connection ends, and every ten seconds while it lives.
  *
  * @category servers
  */
 export const bytesRead: Metric.Metric.Counter<number> = counter(
   "netkit_server_bytes_read_total",
-  "Bytes read from clients"
+  "Bytes that clients have sent"
 )
 
 /**
@@ -69,7 +68,7 @@ export const bytesWritten: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Seconds that handlers took, from the connection's being accepted until the handler's end.
+ * Seconds that handlers took.
  *
  * @category servers
  */
@@ -80,17 +79,27 @@ export const handlerDuration: Metric.Metric.Histogram<number> = Metric.histogram
 )
 
 /**
- * Handlers that failed or died; interruption is none of both.
+ * Datagrams that have come to a `UdpServer`, dropped ones included. Counted every ten seconds, and at its end.
  *
  * @category servers
  */
-export const handlerFailures: Metric.Metric.Counter<number> = counter(
-  "netkit_server_handler_failures_total",
-  "Handlers that failed or died"
+export const datagramsReceived: Metric.Metric.Counter<number> = counter(
+  "netkit_server_datagrams_received_total",
+  "Datagrams that have come"
 )
 
 /**
- * Datagrams that found the queue of a server full, or made room in it.
+ * Datagrams that a `UdpServer` has sent. Counted as those received.
+ *
+ * @category servers
+ */
+export const datagramsSent: Metric.Metric.Counter<number> = counter(
+  "netkit_server_datagrams_sent_total",
+  "Datagrams sent"
+)
+
+/**
+ * Datagrams that found the queue of a `UdpServer` full, or made room in it. Counted as those received.
  *
  * @category servers
  */
@@ -100,8 +109,8 @@ export const datagramsDropped: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Dials of `Net.connect` by `outcome`: `connected`, or the tag of the error. Each attempt of a retry counts.
+ * Dials, by `outcome`: `connected`, or the tag of the error. Each attempt of a retry counts; those at the addresses of one name are one.
  *
  * @category clients
  */
-export const dials: Metric.Metric.Counter<number> = counter("netkit_client_dials_total", "Dials, by their outcome")
+export const dials: Metric.Metric.Counter<number> = counter("netkit_client_dials_total", "Dials, by outcome")

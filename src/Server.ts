@@ -9,6 +9,7 @@ import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -22,11 +23,13 @@ import { Patience, type PatienceOptions } from "./internal/patience.ts"
 import type { RejectReason } from "./internal/rejections.ts"
 import { RunningImpl } from "./internal/running.ts"
 import { configured } from "./internal/serverConfig.ts"
+import { regularly } from "./internal/serverMetrics.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
+import { isTraced, spanName, traced } from "./internal/tracing.ts"
 import { Watch } from "./internal/watch.ts"
 import type { BindError, InvalidOption } from "./NetError.ts"
 import { Network } from "./Network.ts"
-import type { AddressInput, SocketAddress } from "./SocketAddress.ts"
+import * as SocketAddress from "./SocketAddress.ts"
 
 export type { ConnectionInfo, EndReason, LimitOptions, PatienceOptions, RejectReason }
 
@@ -47,8 +50,10 @@ export type TypeId = typeof TypeId
  * @category options
  */
 export interface ServerOptions<E, R> extends ListenOptions, LimitOptions, PatienceOptions {
+  /** What metrics, spans and log lines call it (`server`). Default: the address of its listener, and nothing in log lines. */
+  readonly name?: string | undefined
   /** Where to listen. */
-  readonly listen: AddressInput
+  readonly listen: SocketAddress.AddressInput
   /**
    * What to do with one connection. It has a Scope of its own, closed when the handler ends. A failure ends this connection alone: it is
    * logged, errors of the connection itself (a reset, a timeout) at debug level, all others as errors.
@@ -79,7 +84,7 @@ export interface Server<out R = never, out A extends Started = Running> {
  */
 export interface Started {
   /** The address really bound. */
-  readonly address: SocketAddress
+  readonly address: SocketAddress.SocketAddress
   /** What is going on just now. */
   readonly status: Effect.Effect<Status>
 }
@@ -303,7 +308,17 @@ const start = <E, R>(
     const watch = shortest === Infinity ? undefined : new Watch(clock, shortest)
     if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
     const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
-    const handlers = yield* Handlers.make(options.handler, limits, time)
+    const { handler, name } = options
+    const label = { server: name ?? String(yield* SocketAddress.fromInput(options.listen)) }
+    const handlers = yield* Handlers.make(
+      (yield* isTraced) ? traced(spanName, label)(handler) : handler,
+      limits,
+      time,
+      name
+    ).pipe(
+      name === undefined ? identity : Effect.annotateLogs(label)
+    )
+    yield* regularly(() => handlers.countTraffic())
     const binding = yield* prepare(
       options.listen,
       { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },

@@ -11,6 +11,7 @@ import * as internal from "./internal/datagramBind.ts"
 import { DatagramHandlers } from "./internal/datagramHandlers.ts"
 import type { UdpOptions } from "./internal/datagramOptions.ts"
 import * as Options from "./internal/options.ts"
+import { type Datagrams, regularly, ServerMetrics } from "./internal/serverMetrics.ts"
 import type { BindError } from "./NetError.ts"
 import type { Network } from "./Network.ts"
 import * as Server from "./Server.ts"
@@ -31,6 +32,8 @@ export type Reply<E = never, R = never> = Uint8Array | string | void | Effect.Ef
  * @category options
  */
 export interface UdpServerOptions<E, R> extends UdpOptions {
+  /** What metrics call it (`server`). Default: its address. */
+  readonly name?: string | undefined
   /** Where to listen. */
   readonly listen: AddressInput
   /**
@@ -96,6 +99,14 @@ const start = <E, R>(
     const { concurrency, drainTimeout } = yield* Options.checked(() => resolve(options))
     const socket = yield* internal.bind(options.listen, options)
     const handlers = yield* DatagramHandlers.make(socket, options.handler, concurrency)
+    const metrics = new ServerMetrics(options.name ?? String(socket.address))
+    let counted: Datagrams = { received: 0, sent: 0, dropped: 0 }
+    yield* regularly(() => {
+      const { received } = socket
+      const now = { received, sent: socket.outbound.sent, dropped: socket.queue.dropped }
+      metrics.datagrams(now, counted)
+      counted = now
+    })
     yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
     handlers.start()
     return { address: socket.address, status: handlers.status, socket }

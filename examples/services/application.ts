@@ -26,7 +26,7 @@ const service = <E, R, R2>(
   make: (settings: Server.Settings) => Effect.Effect<Server.Server<R2, Server.Started>, E, R>
 ) =>
   Layer.scopedDiscard(Effect.gen(function* () {
-    const settings = yield* Config.nested(Server.config({ listen }), name)
+    const settings = yield* Config.nested(Server.config({ name, listen }), name)
     const server = yield* make(settings)
     const { address } = yield* server.serve
     yield* Console.log(`${name} listening on ${address}`)

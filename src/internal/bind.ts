@@ -17,6 +17,7 @@ import type { ListenerHandle, ListenRequest, Transport } from "../Transport.ts"
 import { ConnectionImpl, type Environment } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
 import * as Options from "./options.ts"
+import type { ServerMetrics } from "./serverMetrics.ts"
 import type { WaitSettings } from "./waitClock.ts"
 
 /** How to listen. */
@@ -80,6 +81,8 @@ export class Binding {
   /** What was asked for, until it was open; then what it really is. */
   address: SocketAddress.SocketAddress
   readonly backlog: number
+  /** What it tells the metrics through, for a server that keeps them. */
+  metrics: ServerMetrics | undefined = undefined
   readonly #environment: Environment
   readonly #request: Omit<ListenRequest, "endpoint">
   readonly #report: (cause: unknown) => void

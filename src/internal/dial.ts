@@ -6,10 +6,12 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
+import { dials } from "../NetMetrics.ts"
 import { Network } from "../Network.ts"
 import * as SocketAddress from "../SocketAddress.ts"
 import type { Cancel, Transport } from "../Transport.ts"
@@ -72,8 +74,15 @@ export const dial = (
     const environment = yield* makeEnvironment(transport, remote, resolved)
     const dial = new Dial(remote, resolved, environment)
     yield* Effect.addFinalizer(() => dial.connection === undefined ? Effect.void : dial.connection.close)
-    return yield* Effect.timeoutFail(dial.run, { duration: resolved.connectTimeout, onTimeout: dial.timedOut })
+    return yield* Effect.tapBoth(
+      Effect.timeoutFail(dial.run, { duration: resolved.connectTimeout, onTimeout: dial.timedOut }),
+      { onSuccess: () => connected, onFailure: ({ _tag }) => counted(_tag) }
+    )
   })
+
+/** Adds a dial to the metrics. */
+const counted = (outcome: string): Effect.Effect<void> => Metric.increment(Metric.tagged(dials, "outcome", outcome))
+const connected = counted("connected")
 
 const resolveConnect = (remote: SocketAddress.SocketAddress, options: DialOptions, transport: Transport) => {
   if (SocketAddress.isInetAddress(remote) && remote.port === 0) {

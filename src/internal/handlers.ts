@@ -27,6 +27,7 @@ import { Draining } from "./draining.ts"
 import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
 import { Rejections, type RejectReason } from "./rejections.ts"
+import { ServerMetrics } from "./serverMetrics.ts"
 import { type ConnectionInfo, type EndReason, Session, type Timekeeper } from "./session.ts"
 import { inlineScheduler } from "./turn.ts"
 import type { Watch } from "./watch.ts"
@@ -40,6 +41,9 @@ export interface ServerTime {
   /** Closes that take too long. */
   readonly closing: Deadlines | undefined
 }
+
+/** How a server appears to who watches it; by the address of its listener where it has no name. */
+export type Name = string | undefined
 
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
@@ -55,6 +59,7 @@ export class Handlers implements Timekeeper, Enforcer {
   readonly #time: ServerTime
   readonly #admission: Admission
   readonly #rejections: Rejections
+  readonly #name: Name
   readonly #sessions = new LiveSet<Session>()
   readonly #ends: Record<EndReason, number> = {
     completed: 0,
@@ -80,7 +85,8 @@ export class Handlers implements Timekeeper, Enforcer {
   static make<E, R>(
     handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
     limits: Limits,
-    time: ServerTime
+    time: ServerTime,
+    name: Name
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
       Effect.zipWith(Effect.runtime<Exclude<R, Scope.Scope>>(), Effect.clock, (runtime, clock) => {
@@ -107,7 +113,8 @@ export class Handlers implements Timekeeper, Enforcer {
           clock,
           draining,
           limits,
-          time
+          time,
+          name
         )
       })
     )
@@ -119,7 +126,8 @@ export class Handlers implements Timekeeper, Enforcer {
     clock: Clock.Clock,
     draining: Deferred.Deferred<void>,
     limits: Limits,
-    time: ServerTime
+    time: ServerTime,
+    name: Name
   ) {
     this.fork = fork
     this.#handle = handle
@@ -128,6 +136,7 @@ export class Handlers implements Timekeeper, Enforcer {
     this.#time = time
     this.#admission = new Admission(limits, clock.unsafeCurrentTimeMillis())
     this.#rejections = new Rejections(fork)
+    this.#name = name
   }
 
   /** Connections that are served, or closed after that. */
@@ -158,17 +167,23 @@ export class Handlers implements Timekeeper, Enforcer {
     this.regulate()
   }
 
+  /** Brings the bytes of connections that live over to the metrics. */
+  countTraffic(): void {
+    for (const session of this.#sessions) session.countTraffic()
+  }
+
   // --- coming in ---
 
-  offer(connection: ConnectionImpl, { backlog }: Binding): void {
+  offer(connection: ConnectionImpl, binding: Binding): void {
     this.#accepted++
     const refusal = this.#stopped ? "draining" : this.#admission.refusal(connection)
-    if (refusal !== undefined) return this.#reject(connection, refusal)
+    const metrics = binding.metrics ??= new ServerMetrics(this.#name ?? String(binding.address))
+    if (refusal !== undefined) return this.#reject(connection, metrics, refusal)
     const hindrance = this.#hindrance
-    if (hindrance !== undefined && (this.#admission.rejects || this.#waiting.length >= backlog)) {
-      return this.#reject(connection, hindrance)
+    if (hindrance !== undefined && (this.#admission.rejects || this.#waiting.length >= binding.backlog)) {
+      return this.#reject(connection, metrics, hindrance)
     }
-    const session = new Session(connection, this, this.#admission.enter(connection))
+    const session = new Session(connection, this, metrics, this.#admission.enter(connection))
     if (hindrance !== undefined || this.#waiting.length > 0) {
       this.#waiting.push(session)
       connection.onReleased = () => this.#forget(session)
@@ -214,18 +229,18 @@ export class Handlers implements Timekeeper, Enforcer {
 
   /** Tells the handler that time is up, by this error of a read or a write; `closeTimeout` later the connection is cut off. */
   strike(session: Session, reason: EndReason, error: ReadError): void {
-    this.#name(session, reason, error)
+    this.#announce(session, reason, error)
     this.#time.closing?.arm(session)
     session.connection.unsafeFail(error)
   }
 
   /** Ends the session after what has come. */
   retire(session: Session, reason: EndReason, error: ReadError): void {
-    this.#name(session, reason, error)
+    this.#announce(session, reason, error)
     this.#time.transport.afterPoll(() => void session.connection.unsafeRetire(error))
   }
 
-  #name(session: Session, reason: EndReason, error: ReadError): void {
+  #announce(session: Session, reason: EndReason, error: ReadError): void {
     session.ending = reason
     session.error = error
     this.fork(Effect.annotateLogs(Effect.logDebug(error.message), {
@@ -234,7 +249,8 @@ export class Handlers implements Timekeeper, Enforcer {
     }))
   }
 
-  #reject(connection: ConnectionImpl, reason: RejectReason): void {
+  #reject(connection: ConnectionImpl, metrics: ServerMetrics, reason: RejectReason): void {
+    metrics.rejected(reason)
     this.#rejections.add(reason, connection.remoteAddress, this.#clock.unsafeCurrentTimeMillis())
     connection.unsafeReset()
   }
@@ -244,7 +260,7 @@ export class Handlers implements Timekeeper, Enforcer {
   /** Takes nobody any more and tells the handlers; those who wait for another message leave once what has come is served. */
   stop(): void {
     this.#stopped = true
-    for (const { connection } of this.#waiting) this.#reject(connection, "draining")
+    for (const { connection, metrics } of this.#waiting) this.#reject(connection, metrics, "draining")
     this.#waiting = []
     this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
     Deferred.unsafeDone(this.#draining, Effect.void)
@@ -286,6 +302,8 @@ export class Handlers implements Timekeeper, Enforcer {
     this.#admission.take()
     this.#time.watch?.add(session)
     session.state = "active"
+    session.startedAt = this.#clock.unsafeCurrentTimeMillis()
+    session.metrics.opened()
     this.onCount?.()
     const fiber = this.#handle(session)
     session.fiber = fiber
@@ -296,6 +314,7 @@ export class Handlers implements Timekeeper, Enforcer {
     const { scope } = session
     session.fiber = undefined
     session.ending = session.reasonOf(exit)
+    session.metrics.handled(this.#clock.unsafeCurrentTimeMillis() - session.startedAt)
     if (exit._tag === "Failure") this.#report(session, exit.cause)
     if (!scope.used) return this.#close(session)
     this.fork(scope.close(exit)).addObserver((closed) => {
@@ -322,6 +341,8 @@ export class Handlers implements Timekeeper, Enforcer {
     this.#time.watch?.delete(session)
     this.#sessions.delete(session)
     this.#ends[session.ending!]++
+    session.metrics.ended(session.ending!)
+    session.countTraffic()
     this.onCount?.()
     if (this.#sessions.size === 0) this.#onEmpty?.()
     this.regulate()

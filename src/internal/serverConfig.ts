@@ -50,6 +50,7 @@ const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.arra
 
 /** Every option, by how it is written. */
 const options = {
+  name: Config.nonEmptyString,
   listen: (name: string): Config.Config<SocketAddress.AddressInput> => SocketAddress.config(name),
   backlog: Config.integer,
   reusePort: Config.boolean,
@@ -67,6 +68,17 @@ const options = {
     Config.nested(Config.all({ limit: Config.integer("limit"), window: duration("window") }), name),
   allow: list,
   deny: list,
+  firstByteTimeout: duration,
+  idleTimeout: duration,
+  maxConnectionAge: duration,
+  minThroughput: (name: string) =>
+    Config.nested(
+      Config.all({
+        bytesPerSecond: Config.number("bytesPerSecond"),
+        grace: Config.withDefault(duration("grace"), undefined)
+      }),
+      name
+    ),
   readTimeout: duration,
   writeTimeout: duration,
   closeTimeout: duration,

@@ -13,6 +13,7 @@ import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
+import type { ServerMetrics, Traffic } from "./serverMetrics.ts"
 import type { Watched } from "./watch.ts"
 
 /**
@@ -48,6 +49,8 @@ export interface ConnectionInfo extends ConnectionStats {
   readonly state: "waiting" | "active" | "closing"
 }
 
+const nothing: Traffic = { read: 0, written: 0 }
+
 export class Session extends Entry implements Member, Watched {
   readonly connection: ConnectionImpl
   readonly scope = new LazyScope()
@@ -66,18 +69,36 @@ export class Session extends Entry implements Member, Watched {
 
   /** What a time limit made of it. */
   error: NetError | undefined = undefined
+  /** When its handler was started. */
+  startedAt = 0
+  readonly metrics: ServerMetrics
   readonly #timekeeper: Timekeeper
+  #counted: Traffic = nothing
 
-  constructor(connection: ConnectionImpl, timekeeper: Timekeeper, host: string | undefined) {
+  constructor(
+    connection: ConnectionImpl,
+    timekeeper: Timekeeper,
+    metrics: ServerMetrics,
+    host: string | undefined
+  ) {
     super()
     this.connection = connection
     this.#timekeeper = timekeeper
+    this.metrics = metrics
     this.host = host
   }
 
   get info(): ConnectionInfo {
     const { connection, state } = this
     return { remoteAddress: connection.remoteAddress, state, ...connection.figures }
+  }
+
+  /** Brings its bytes over to the metrics. */
+  countTraffic(): void {
+    const { inbound, outbound } = this.connection
+    const now = { read: inbound.total, written: outbound.total }
+    this.metrics.traffic(now, this.#counted)
+    this.#counted = now
   }
 
   look(now: number): number {
