@@ -36,16 +36,16 @@ const find = (root: string, name: string) =>
 /** Streams the file and waits until the client has taken it, however slowly. */
 const send = (connection: Connection.Connection, path: string, length: number) =>
   Effect.gen(function* () {
-    const sent = yield* Net.sendFile(connection, path, { length })
-    yield* connection.shutdown
-    yield* Stream.runDrain(connection.stream)
-    return sent
-  }).pipe(
     // In this protocol an end of stream says that the file is whole, so half a file has to end in another way.
-    Effect.tapError(() =>
-      Effect.flatMap(connection.stats, ({ bytesWritten }) => bytesWritten > 0 ? connection.reset : Effect.void)
+    const sent = yield* Effect.tapError(
+      Net.sendFile(connection, path, { length }),
+      () => Effect.flatMap(connection.stats, ({ bytesWritten }) => bytesWritten > 0 ? connection.reset : Effect.void)
     )
-  )
+    yield* connection.shutdown
+    // Fails where the client goes, or the server: the file has been sent either way.
+    yield* Effect.ignore(Stream.runDrain(connection.stream))
+    return sent
+  })
 
 const session = (root: string, encoding: Encoding) =>
   announced((connection) =>
