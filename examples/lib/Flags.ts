@@ -34,7 +34,7 @@ export interface Words<A> {
   readonly words: (words: ReadonlyArray<string>) => Either.Either<A, string>
 }
 
-/** Flags by their names, without the dashes. */
+/** Flags by their names, without the dashes: `perHost` is `--per-host`. */
 export type Flags = Readonly<Record<string, Flag<unknown>>>
 
 export type Values<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer A> ? A : never }
@@ -186,16 +186,19 @@ const add = (
 ): void => {
   const parsed = (parse: Parser<unknown>, what: string) => (text: string) =>
     Either.getOrElse(parse(text), (expected) => command.error(`${what} ${text}: not ${expected}`))
-  if (value === "switch") command.addOption(new CommandOption(`--${name}`, description).default(false, "off"))
+  if (value === "switch") command.addOption(new CommandOption(`--${dashed(name)}`, description).default(false, "off"))
   else if (isWords(value)) command.addArgument(new Argument(`[${name}...]`, description))
   else if ("argument" in value) {
     const argument = new Argument(missing === undefined ? `<${name}>` : `[${name}]`, description)
     command.addArgument(argument.default(missing, String(missing)).argParser(parsed(value.argument, name)))
   } else {
-    const option = new CommandOption(`--${name} <${value.placeholder}>`, description).default(missing)
-    command.addOption(option.makeOptionMandatory(required).argParser(parsed(value.parse, `--${name}`)))
+    const option = new CommandOption(`--${dashed(name)} <${value.placeholder}>`, description).default(missing)
+    command.addOption(option.makeOptionMandatory(required).argParser(parsed(value.parse, `--${dashed(name)}`)))
   }
 }
+
+/** Commander gives the values under the names without dashes. */
+const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 const chomp = (text: string): string => text.replace(/\n$/, "")
 
