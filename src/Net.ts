@@ -1,5 +1,6 @@
 /**
- * Opening stream sockets: `connect` dials, `listen` waits for who dials, `relay` joins two connections, `lookup` finds addresses.
+ * Opening stream sockets: `connect` dials, `listen` waits for who dials, `relay` joins two connections, `lookup` finds addresses;
+ * `sendFile` and `receiveFile` stream files through them.
  * Everything opened lives in the Scope and is closed with it; interruption anywhere leaks no descriptor.
  * Options are checked first: a wrong one fails with `InvalidOption`, one that the runtime cannot honour with `Unsupported`.
  */
@@ -25,6 +26,17 @@ export type {
    */
   ListenOptions
 } from "./internal/bind.ts"
+export type {
+  /**
+   * @category options
+   */
+  ReceiveFileOptions,
+  /**
+   * @category options
+   */
+  SendFileOptions
+} from "./internal/files.ts"
+export { receiveFile, sendFile } from "./internal/files.ts"
 export type {
   /**
    * @category options

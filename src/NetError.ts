@@ -481,6 +481,22 @@ export class InvalidOption extends Data.TaggedError("InvalidOption")<{
 }
 
 /**
+ * A file that ended before the bytes that were promised of it: it has become shorter, or always was. `sent` of `expected` bytes have gone out.
+ *
+ * @category errors
+ */
+export class FileTruncated extends Data.TaggedError("FileTruncated")<{
+  readonly path: string
+  readonly sent: number
+  readonly expected: number
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return `send ${this.path}: the file ended after ${this.sent} of ${this.expected} bytes`
+  }
+}
+
+/**
  * A failure that the SDK has no name for; `code` and `cause` are the runtime's.
  *
  * @category errors
@@ -620,6 +636,7 @@ export type NetError =
   | Disconnected
   | UnexpectedEnd
   | RateLimited
+  | FileTruncated
   | TlsFailure
 
 /**

@@ -41,7 +41,7 @@ export interface StreamHandle {
   reset(): void
   /** Whether `reset` really sends RST on this socket. */
   readonly canReset: boolean
-  /** Bytes written but not yet taken by the kernel. */
+  /** Bytes written but not yet taken by the kernel. The adapter never looks again at a chunk that is not counted here any more. */
   readonly bufferedAmount: number
   /** Known as long as the core has asked once while the socket was open; the adapter remembers the answer. */
   readonly localAddress: Endpoint | undefined

@@ -1,6 +1,6 @@
 /**
  * Bytes that wait in order, held as the chunks they were written in.
- * Moving them on cuts chunks and copies nothing; `takeAll` hands them out as one fresh chunk.
+ * Moving them on copies, as into a kernel: the writer may use its buffer again. `takeAll` hands them out as one fresh chunk.
  * It has no bound of its own: who moves bytes in says how many.
  */
 export class ByteFifo {
@@ -25,11 +25,11 @@ export class ByteFifo {
     while (left > 0) {
       const chunk = this.#chunks[this.#head]!
       if (chunk.length > left) {
-        target.push(chunk.subarray(0, left))
+        target.push(new Uint8Array(chunk.subarray(0, left)))
         this.#chunks[this.#head] = chunk.subarray(left)
         break
       }
-      target.push(chunk)
+      target.push(new Uint8Array(chunk))
       left -= chunk.length
       this.#head++
     }

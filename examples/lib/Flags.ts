@@ -7,7 +7,7 @@ import { Argument, Command, CommanderError, Option as CommandOption } from "comm
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { readFileSync } from "node:fs"
+import { readFileSync, statSync } from "node:fs"
 import { SocketAddress } from "effect-netkit"
 
 /** Reads what a user typed. Left is what it should have been: `a port`. */
@@ -22,11 +22,19 @@ export interface Flag<A> {
   readonly value:
     | { readonly placeholder: string; readonly parse: Parser<A> }
     | { readonly argument: Parser<A> }
+    | Words<A>
     | "switch"
   readonly missing: A
+  /** Without it the program does not start. */
+  readonly required?: boolean
 }
 
-/** Flags by their names, without the dashes. */
+/** Reads all that stands beside the flags. */
+export interface Words<A> {
+  readonly words: (words: ReadonlyArray<string>) => Either.Either<A, string>
+}
+
+/** Flags by their names, without the dashes: `perHost` is `--per-host`. */
 export type Flags = Readonly<Record<string, Flag<unknown>>>
 
 export type Values<F extends Flags> = { readonly [K in keyof F]: F[K] extends Flag<infer A> ? A : never }
@@ -46,6 +54,20 @@ export const withDefault = <A>(placeholder: string, description: string, parse: 
   description,
   value: { placeholder, parse },
   missing
+})
+
+export const required = <A>(placeholder: string, description: string, parse: Parser<A>): Flag<A> => ({
+  description,
+  value: { placeholder, parse },
+  missing: undefined as A,
+  required: true
+})
+
+/** All words beside the flags, read together: a command and what it is about. */
+export const words = <A>(description: string, parse: Words<A>["words"]): Flag<A> => ({
+  description,
+  value: { words: parse },
+  missing: undefined as A
 })
 
 export const toggle = (description: string): Flag<boolean> => ({ description, value: "switch", missing: false })
@@ -77,6 +99,20 @@ export const wholeNumber: Parser<number> = (text) =>
 export const oneOf = <A extends string>(...choices: ReadonlyArray<A>): Parser<A> => (text) =>
   Either.fromNullable(choices.find((choice) => choice === text), () => `one of ${choices.join(", ")}`)
 
+export const folder: Parser<string> = (text) =>
+  statSync(text, { throwIfNoEntry: false })?.isDirectory() ? Either.right(text) : Either.left("a folder")
+
+/** The name of a file, with or without its folder: it says what to call a copy of it. */
+export const fileName: Parser<string> = (text) =>
+  /^\.{0,2}$/.test(baseName(text)) ? Either.left("a file name") : Either.right(text)
+
+/** What may stand in the name of a file. */
+export const partOfName: Parser<string> = (text) =>
+  /[\\/\0]/.test(text) ? Either.left("a part of a file name") : Either.right(text)
+
+/** The last part of a name, as any system writes it: the name may be from another machine. */
+export const baseName = (name: string): string => name.split(/[\\/]/).filter((part) => part !== "").at(-1) ?? ""
+
 // --- flags that many programs have ---
 
 export const encoding = withDefault("name", "how texts are sent: utf-8 or gbk", oneOf("utf-8", "gbk"), "utf-8")
@@ -106,17 +142,27 @@ export const server = {
 /** Reads the command line of the program whose file is at `url`. */
 export const parse = <F extends Flags>(url: string, flags: F): Effect.Effect<Values<F>, Stopped> =>
   Effect.try({
-    try: () => values(makeCommand(url, flags).parse()) as Values<F>,
+    try: () => values(makeCommand(url, flags).parse(), flags) as Values<F>,
     catch: (error) => {
       if (error instanceof CommanderError) return new Stopped({ exitCode: error.exitCode === 0 ? 0 : 2 })
       throw error
     }
   })
 
-const values = (command: Command): object => ({
-  ...command.opts(),
-  ...Object.fromEntries(command.registeredArguments.map((argument, i) => [argument.name(), command.processedArgs[i]]))
-})
+const values = (command: Command, flags: Flags): object => {
+  const words = command.registeredArguments.map((argument, i) => {
+    const given = command.processedArgs[i]
+    const value = flags[argument.name()]?.value
+    return [argument.name(), isWords(value) ? parseWords(command, value, given ?? []) : given]
+  })
+  return { ...command.opts(), ...Object.fromEntries(words) }
+}
+
+const isWords = (value: unknown): value is Words<unknown> =>
+  typeof value === "object" && value !== null && "words" in value
+
+const parseWords = (command: Command, { words }: Words<unknown>, given: ReadonlyArray<string>): unknown =>
+  Either.getOrElse(words(given), (expected) => command.error(`${given.join(" ")}: not ${expected}`))
 
 const makeCommand = (url: string, flags: Flags): Command => {
   const command = new Command(/([^/]+)\.ts$/.exec(url)?.[1])
@@ -128,23 +174,31 @@ const makeCommand = (url: string, flags: Flags): Command => {
     .exitOverride()
   for (const [name, flag] of Object.entries(flags)) add(command, name, flag)
   const places = command.registeredArguments.map((argument) =>
-    argument.required ? `<${argument.name()}>` : `[${argument.name()}]`
+    argument.required ? `<${argument.name()}>` : `[${argument.name()}${argument.variadic ? "..." : ""}]`
   )
   return command.usage([...places, "[flags]"].join(" "))
 }
 
-const add = (command: Command, name: string, { description, missing, value }: Flag<unknown>): void => {
+const add = (
+  command: Command,
+  name: string,
+  { description, missing, required = false, value }: Flag<unknown>
+): void => {
   const parsed = (parse: Parser<unknown>, what: string) => (text: string) =>
     Either.getOrElse(parse(text), (expected) => command.error(`${what} ${text}: not ${expected}`))
-  if (value === "switch") command.addOption(new CommandOption(`--${name}`, description).default(false, "off"))
+  if (value === "switch") command.addOption(new CommandOption(`--${dashed(name)}`, description).default(false, "off"))
+  else if (isWords(value)) command.addArgument(new Argument(`[${name}...]`, description))
   else if ("argument" in value) {
     const argument = new Argument(missing === undefined ? `<${name}>` : `[${name}]`, description)
     command.addArgument(argument.default(missing, String(missing)).argParser(parsed(value.argument, name)))
   } else {
-    const option = new CommandOption(`--${name} <${value.placeholder}>`, description).default(missing)
-    command.addOption(option.argParser(parsed(value.parse, `--${name}`)))
+    const option = new CommandOption(`--${dashed(name)} <${value.placeholder}>`, description).default(missing)
+    command.addOption(option.makeOptionMandatory(required).argParser(parsed(value.parse, `--${dashed(name)}`)))
   }
 }
+
+/** Commander gives the values under the names without dashes. */
+const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 const chomp = (text: string): string => text.replace(/\n$/, "")
 

@@ -4,6 +4,7 @@
 import { type Connection, Framed, Framing, type NetError } from "effect-netkit"
 import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import iconv from "iconv-lite"
 
@@ -41,6 +42,27 @@ export const texts = (
       Stream.map((bytes) => decoder.decode(bytes.subarray(0, limit), { stream: true })),
       Stream.filter((text) => text !== "")
     )
+  })
+
+/** How long a text may be that still waits for its last character. */
+const longest = 65536
+
+/**
+ * One text, as one receive gave it; half a character at its end waits for the rest. Nothing if the stream ends before.
+ */
+export const receiveText = (connection: Connection.Connection, encoding: Encoding) =>
+  Effect.gen(function* () {
+    let bytes = new Uint8Array()
+    let text: string | undefined
+    while (bytes.length < longest) {
+      const chunk = yield* connection.read
+      if (Option.isNone(chunk)) break
+      bytes = Buffer.concat([bytes, chunk.value])
+      const decoder = new TextDecoder(encoding, { ignoreBOM: true })
+      text = decoder.decode(bytes, { stream: true })
+      if (decoder.decode() === "") break
+    }
+    return text
   })
 
 /** Texts both ways. */
