@@ -82,8 +82,12 @@ export class NodeStream implements StreamHandle {
   }
 
   reset(): void {
-    if (this.canReset) this.#socket.resetAndDestroy()
-    else this.#socket.destroy()
+    const socket = this.#socket
+    if (!this.canReset) socket.destroy()
+    // While it shuts down, for a turn at most, libuv refuses to reset (EINVAL); Node then never closes the descriptor, and says so to nobody.
+    else if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
+      socket.once("finish", () => socket.resetAndDestroy())
+    } else socket.resetAndDestroy()
   }
 
   get bufferedAmount(): number {

@@ -156,6 +156,20 @@ const resetTwice: Draft["run"] = Effect.gen(function* () {
   yield* failsWith(client.write("x"), "a write after the own reset", "ConnectionClosed")
 })
 
+/** With nothing, with a little and with much unsent, to a peer that does not read. */
+const resetWhileShuttingDown: Draft["run"] = Effect.forEach(
+  [0, 5, 1 << 20, 4 << 20],
+  (size) =>
+    Effect.scoped(Effect.gen(function* () {
+      const { client } = yield* resettablePair
+      yield* Effect.fork(Effect.ignore(client.write(new Uint8Array(size))))
+      yield* Effect.yieldNow()
+      yield* client.shutdown
+      yield* client.reset
+      yield* client.closed
+    }))
+)
+
 export const closeOrder = group("close order", [
   ...orders,
   ...acts.map((act) => ({
@@ -178,6 +192,12 @@ export const closeOrder = group("close order", [
     run: dataBeforeReset
   },
   { name: "shutdown and close can be repeated", source: "Pekko TcpSpec", run: repeated },
+  {
+    name: "a reset while the shutdown is under way releases the descriptor",
+    source: "Node 20: resetAndDestroy after end",
+    needs: ["reset"],
+    run: resetWhileShuttingDown
+  },
   {
     name: "reset can be repeated, and comes before any close",
     source: "Pekko TcpSpec",
