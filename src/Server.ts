@@ -27,7 +27,7 @@ import { regularly } from "./internal/serverMetrics.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
 import { isTraced, spanName, traced } from "./internal/tracing.ts"
 import { Watch } from "./internal/watch.ts"
-import type { BindError, InvalidOption } from "./NetError.ts"
+import { type BindError, InvalidOption } from "./NetError.ts"
 import { Network } from "./Network.ts"
 import * as SocketAddress from "./SocketAddress.ts"
 
@@ -52,8 +52,11 @@ export type TypeId = typeof TypeId
 export interface ServerOptions<E, R> extends ListenOptions, LimitOptions, PatienceOptions {
   /** What metrics, spans and log lines call it (`server`). Default: the address of its listener, and nothing in log lines. */
   readonly name?: string | undefined
-  /** Where to listen. */
-  readonly listen: SocketAddress.AddressInput
+  /**
+   * Where to listen: one address or several, of whatever kind, for one handler and counted together. Where one of them cannot be bound, none is.
+   * For both `0.0.0.0` and `::` at the same port `ipv6Only` is needed.
+   */
+  readonly listen: SocketAddress.AddressInput | ReadonlyArray<SocketAddress.AddressInput>
   /**
    * What to do with one connection. It has a Scope of its own, closed when the handler ends. A failure ends this connection alone: it is
    * logged, errors of the connection itself (a reset, a timeout) at debug level, all others as errors.
@@ -104,6 +107,8 @@ export interface Started {
  * @category models
  */
 export interface Running extends Started {
+  /** The addresses really bound, in the order of `listen`; `address` is the first. */
+  readonly addresses: ReadonlyArray<SocketAddress.SocketAddress>
   /** What is going on just now, and the totals since the start. */
   readonly status: Effect.Effect<ServerStatus>
   /** The connections there are. */
@@ -302,14 +307,14 @@ const start = <E, R>(
   options: ServerOptions<E, R>
 ): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
   Effect.gen(function* () {
-    const { closeTimeout, drainTimeout, limits, patience } = yield* Options.checked(() => resolve(options))
+    const { addresses, closeTimeout, drainTimeout, limits, patience } = yield* Options.checked(() => resolve(options))
     const clock = yield* Effect.clock
     const { shortest } = patience
     const watch = shortest === Infinity ? undefined : new Watch(clock, shortest)
     if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
     const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
     const { handler, name } = options
-    const label = { server: name ?? String(yield* SocketAddress.fromInput(options.listen)) }
+    const label = { server: name ?? String(yield* SocketAddress.fromInput(addresses[0]!)) }
     const handlers = yield* Handlers.make(
       (yield* isTraced) ? traced(spanName, label)(handler) : handler,
       limits,
@@ -319,18 +324,30 @@ const start = <E, R>(
       name === undefined ? identity : Effect.annotateLogs(label)
     )
     yield* regularly(() => handlers.countTraffic())
-    const binding = yield* prepare(
-      options.listen,
-      { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
-      (connection, binding) => handlers.offer(connection, binding),
-      watch && { clock, paced: patience.pace !== undefined }
-    )
-    return yield* RunningImpl.start([binding], handlers, options, drainTimeout)
+    const bindings = yield* Effect.forEach(addresses, (address) =>
+      prepare(
+        address,
+        { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
+        (connection, binding) => handlers.offer(connection, binding),
+        watch && { clock, paced: patience.pace !== undefined }
+      ))
+    return yield* RunningImpl.start(bindings, handlers, options, drainTimeout)
   })
+
+const isArray: (
+  value: SocketAddress.AddressInput | ReadonlyArray<SocketAddress.AddressInput>
+) => value is ReadonlyArray<SocketAddress.AddressInput> = Array.isArray
 
 const resolve = <E, R>(options: ServerOptions<E, R>) => {
   const drainTimeout = Options.duration("drainTimeout", options.drainTimeout, "15 seconds")
+  const addresses: ReadonlyArray<SocketAddress.AddressInput> = isArray(options.listen)
+    ? options.listen
+    : [options.listen]
+  if (addresses.length === 0) {
+    throw new InvalidOption({ option: "listen", value: "[]", expected: "at least one address" })
+  }
   return {
+    addresses,
     limits: resolveLimits(options),
     patience: new Patience(options, drainTimeout),
     drainTimeout,
