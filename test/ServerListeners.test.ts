@@ -3,7 +3,7 @@ import { Effect, Exit, Scope } from "effect"
 import { Net, type Network, Server, SocketAddress } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 import { RuntimeNetwork } from "effect-netkit/runtime"
-import { mkdtempSync, rmSync } from "node:fs"
+import { mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 
@@ -84,4 +84,11 @@ describe("A server with several addresses", () => {
         expect(yield* Effect.flip(server.serve)).toMatchObject({ _tag: "InvalidOption" })
       }
     }))
+
+  it.scopedLive("gives its permissions to the files among them", () =>
+    Effect.gen(function* () {
+      const path = join(yield* folder, "server.sock")
+      yield* Server.serve(Server.make({ listen: [v4, { path }], mode: 0o660, handler: () => Effect.void }))
+      expect(statSync(path).mode & 0o777).toBe(0o660)
+    }).pipe(Effect.provide(RuntimeNetwork.layer)))
 })
