@@ -189,7 +189,7 @@ const interruptedWaits: Draft["run"] = Effect.gen(function* () {
 const endless: Draft["run"] = Effect.gen(function* () {
   const never = { firstByteTimeout: Duration.infinity, idleTimeout: Duration.infinity }
   const { client, outcome } = yield* served((connection) => connection.readExactly(1), never)
-  yield* pass("1 days")
+  yield* pass("1 hour")
   yield* client.write("x")
   yield* outcome
 }).pipe(underTestClock)
