@@ -4,32 +4,26 @@
  * closed and nobody else notices. When the server's scope closes it drains: it stops accepting, lets handlers come to an end, and resets what
  * is left after `drainTimeout`.
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Config from "effect/Config"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import { identity } from "effect/Function"
 import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "./Connection.ts"
-import { type LimitOptions, resolveLimits } from "./internal/admission.ts"
-import { type ListenOptions, makeDeadlines, prepare } from "./internal/bind.ts"
+import type { LimitOptions } from "./internal/admission.ts"
+import type { ListenOptions } from "./internal/bind.ts"
 import { Draining } from "./internal/draining.ts"
-import { Handlers } from "./internal/handlers.ts"
-import * as Options from "./internal/options.ts"
-import { Patience, type PatienceOptions } from "./internal/patience.ts"
+import type { PatienceOptions } from "./internal/patience.ts"
 import type { RejectReason } from "./internal/rejections.ts"
-import { RunningImpl } from "./internal/running.ts"
+import * as Internal from "./internal/serve.ts"
 import { configured } from "./internal/serverConfig.ts"
-import { regularly } from "./internal/serverMetrics.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
-import { isTraced, spanName, traced } from "./internal/tracing.ts"
-import { Watch } from "./internal/watch.ts"
 import type { BindError, InvalidOption } from "./NetError.ts"
-import { Network } from "./Network.ts"
-import * as SocketAddress from "./SocketAddress.ts"
+import type { Network } from "./Network.ts"
+import type { AddressInput, SocketAddress } from "./SocketAddress.ts"
 
 export type { ConnectionInfo, EndReason, LimitOptions, PatienceOptions, RejectReason }
 
@@ -44,16 +38,19 @@ export const TypeId: unique symbol = Symbol.for("effect-netkit/Server")
 export type TypeId = typeof TypeId
 
 /**
- * What a server is made from. The options of listening, of the connections and of who may come in stand beside: `backlog`, `noDelay`, `readTimeout`, `maxConnections`,
- * ...
+ * What a server is made from. The options of listening, of its connections, of who may come in and of how long it puts up with a peer stand beside:
+ * `backlog`, `noDelay`, `maxConnections`, `idleTimeout`, ...
  *
  * @category options
  */
 export interface ServerOptions<E, R> extends ListenOptions, LimitOptions, PatienceOptions {
   /** What metrics, spans and log lines call it (`server`). Default: the address of its listener, and nothing in log lines. */
   readonly name?: string | undefined
-  /** Where to listen. */
-  readonly listen: SocketAddress.AddressInput
+  /**
+   * Where to listen: one address or several, of whatever kind, for one handler and counted together. Where one of them cannot be bound, none is.
+   * For both `0.0.0.0` and `::` at the same port `ipv6Only` is needed.
+   */
+  readonly listen: AddressInput | ReadonlyArray<AddressInput>
   /**
    * What to do with one connection. It has a Scope of its own, closed when the handler ends. A failure ends this connection alone: it is
    * logged, errors of the connection itself (a reset, a timeout) at debug level, all others as errors.
@@ -84,7 +81,7 @@ export interface Server<out R = never, out A extends Started = Running> {
  */
 export interface Started {
   /** The address really bound. */
-  readonly address: SocketAddress.SocketAddress
+  readonly address: SocketAddress
   /** What is going on just now. */
   readonly status: Effect.Effect<Status>
 }
@@ -104,6 +101,8 @@ export interface Started {
  * @category models
  */
 export interface Running extends Started {
+  /** The addresses really bound, in the order of `listen`; `address` is the first. */
+  readonly addresses: ReadonlyArray<SocketAddress>
   /** What is going on just now, and the totals since the start. */
   readonly status: Effect.Effect<ServerStatus>
   /** The connections there are. */
@@ -187,7 +186,7 @@ export interface Status {
  */
 export const make = <E, R>(options: ServerOptions<E, R>): Server<Exclude<R, Scope.Scope>> => ({
   [TypeId]: { _R: (_) => _ },
-  serve: start(options)
+  serve: Internal.serve(options)
 })
 
 /**
@@ -223,11 +222,13 @@ export const layer = <R>(self: Server<R, Started>): Layer.Layer<never, BindError
   Layer.scopedDiscard(self.serve) as Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
 
 /**
- * What of a server can be configured: all its options but the handler.
+ * What of a server can be configured: all its options but the handler. Of addresses, one.
  *
  * @category options
  */
-export type Settings = Omit<ServerOptions<never, never>, "handler">
+export interface Settings extends Omit<ServerOptions<never, never>, "handler" | "listen"> {
+  readonly listen: AddressInput
+}
 
 /**
  * The settings of a server from the configuration: each option under its own name, none required but `listen`, durations as `30 seconds`
@@ -297,43 +298,3 @@ export const layerConfig = <R>(
  * @category handlers
  */
 export const draining: Effect.Effect<void> = Effect.flatten(Draining)
-
-const start = <E, R>(
-  options: ServerOptions<E, R>
-): Effect.Effect<Running, BindError, Network | Scope.Scope | Exclude<R, Scope.Scope>> =>
-  Effect.gen(function* () {
-    const { closeTimeout, drainTimeout, limits, patience } = yield* Options.checked(() => resolve(options))
-    const clock = yield* Effect.clock
-    const { shortest } = patience
-    const watch = shortest === Infinity ? undefined : new Watch(clock, shortest)
-    if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
-    const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
-    const { handler, name } = options
-    const label = { server: name ?? String(yield* SocketAddress.fromInput(options.listen)) }
-    const handlers = yield* Handlers.make(
-      (yield* isTraced) ? traced(spanName, label)(handler) : handler,
-      limits,
-      time,
-      name
-    ).pipe(
-      name === undefined ? identity : Effect.annotateLogs(label)
-    )
-    yield* regularly(() => handlers.countTraffic())
-    const binding = yield* prepare(
-      options.listen,
-      { ...options, writeTimeout: options.writeTimeout ?? "30 seconds" },
-      (connection, binding) => handlers.offer(connection, binding),
-      watch && { clock, paced: patience.pace !== undefined }
-    )
-    return yield* RunningImpl.start([binding], handlers, options, drainTimeout)
-  })
-
-const resolve = <E, R>(options: ServerOptions<E, R>) => {
-  const drainTimeout = Options.duration("drainTimeout", options.drainTimeout, "15 seconds")
-  return {
-    limits: resolveLimits(options),
-    patience: new Patience(options, drainTimeout),
-    drainTimeout,
-    closeTimeout: Options.duration("closeTimeout", options.closeTimeout, "5 seconds")
-  }
-}

@@ -8,6 +8,7 @@
 import * as Config from "effect/Config"
 import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readFile } from "node:fs/promises"
@@ -19,14 +20,18 @@ import * as ZoneFile from "./dns/ZoneFile.ts"
 import * as MetricsServer from "./metrics/MetricsServer.ts"
 import * as RespServer from "./resp/RespServer.ts"
 
+/** Clients that may be silent for ever: who listens to a chat, or keeps a connection for later. */
+const patient = { firstByteTimeout: Duration.infinity, idleTimeout: Duration.infinity }
+
 /** A server under a name, with settings nested in that name, which says where it listens. */
 const service = <E, R, R2>(
   name: string,
   listen: string,
-  make: (settings: Server.Settings) => Effect.Effect<Server.Server<R2, Server.Started>, E, R>
+  make: (settings: Server.Settings) => Effect.Effect<Server.Server<R2, Server.Started>, E, R>,
+  defaults: Partial<Server.Settings> = {}
 ) =>
   Layer.scopedDiscard(Effect.gen(function* () {
-    const settings = yield* Config.nested(Server.config({ name, listen }), name)
+    const settings = yield* Config.nested(Server.config({ ...defaults, name, listen }), name)
     const server = yield* make(settings)
     const { address } = yield* server.serve
     yield* Console.log(`${name} listening on ${address}`)
@@ -36,9 +41,9 @@ const Resp = service("resp", "127.0.0.1:6380", (settings) =>
   Effect.gen(function* () {
     const megabytes = yield* Config.withDefault(Config.integer("megabytes"), 256).pipe(Config.nested("resp"))
     return Server.make({ ...settings, handler: yield* RespServer.makeHandler(megabytes * 1024 * 1024) })
-  }))
+  }), patient)
 
-const ChatRoom = service("chat", "127.0.0.1:7788", Chat.make)
+const ChatRoom = service("chat", "127.0.0.1:7788", Chat.make, patient)
 
 const Names = service("dns", "127.0.0.1:5300", (settings) =>
   Effect.gen(function* () {

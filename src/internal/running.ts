@@ -22,7 +22,7 @@ import type { ConnectionInfo } from "./session.ts"
 const grace = Duration.seconds(1)
 
 export class RunningImpl implements Running, Group.GroupMember {
-  readonly address: SocketAddress
+  readonly addresses: ReadonlyArray<SocketAddress>
   readonly #bindings: ReadonlyArray<Binding>
   readonly #handlers: Handlers
   readonly #drainTimeout: Duration.Duration
@@ -61,11 +61,15 @@ export class RunningImpl implements Running, Group.GroupMember {
     limits: LimitOptions,
     drainTimeout: Duration.Duration
   ) {
-    this.address = bindings[0]!.address
+    this.addresses = bindings.map(({ address }) => address)
     this.#bindings = bindings
     this.#handlers = handlers
     this.#limits = limits
     this.#drainTimeout = drainTimeout
+  }
+
+  get address(): SocketAddress {
+    return this.addresses[0]!
   }
 
   readonly status: Effect.Effect<ServerStatus> = Effect.sync(() => this.#handlers.status)
@@ -134,7 +138,7 @@ export class RunningImpl implements Running, Group.GroupMember {
       Effect.flatMap(([duration]) => {
         const { closedIdle } = this.#handlers
         const report = { finished: count - closedIdle - cutOff, closedIdle, cutOff, duration }
-        return Effect.zipRight(logged(report, this.address), Deferred.succeed(this.#report, report))
+        return Effect.zipRight(logged(report, this.addresses), Deferred.succeed(this.#report, report))
       })
     )
   })
@@ -186,11 +190,13 @@ const closeAll = (bindings: ReadonlyArray<Binding>): Effect.Effect<void> =>
     return Effect.forEach(bindings, (binding) => binding.closed, { discard: true })
   })
 
-const logged = (report: DrainReport, address: SocketAddress): Effect.Effect<void> => {
+const logged = (report: DrainReport, addresses: ReadonlyArray<SocketAddress>): Effect.Effect<void> => {
   const { closedIdle, cutOff, duration, finished } = report
   const log = cutOff > 0 ? Effect.logInfo : Effect.logDebug
   const millis = Math.round(Duration.toMillis(duration))
   return log(
-    `server on ${address} drained in ${millis} ms: ${finished} finished, ${closedIdle} idle, ${cutOff} cut off`
+    `server on ${
+      addresses.join(", ")
+    } drained in ${millis} ms: ${finished} finished, ${closedIdle} idle, ${cutOff} cut off`
   )
 }

@@ -46,6 +46,7 @@ export interface Timekeeper {
  */
 export interface ConnectionInfo extends ConnectionStats {
   readonly remoteAddress: SocketAddress
+  readonly localAddress: SocketAddress
   readonly state: "waiting" | "active" | "closing"
 }
 
@@ -90,7 +91,8 @@ export class Session extends Entry implements Member, Watched {
 
   get info(): ConnectionInfo {
     const { connection, state } = this
-    return { remoteAddress: connection.remoteAddress, state, ...connection.figures }
+    const { localAddress, remoteAddress } = connection
+    return { remoteAddress, localAddress, state, ...connection.figures }
   }
 
   /** Brings its bytes over to the metrics. */

@@ -21,6 +21,7 @@ import { ordering } from "./ordering.ts"
 import { check, type Outcome, type Property } from "./Property.ts"
 import { regressions } from "./regressions.ts"
 import { server } from "./server.ts"
+import { serverPolicies } from "./serverPolicies.ts"
 import { teardown } from "./teardown.ts"
 import { Gauges, Venue } from "./support.ts"
 
@@ -41,6 +42,7 @@ export const properties: ReadonlyArray<Property> = [
   ...liveness,
   ...deadlines,
   ...server,
+  ...serverPolicies,
   ...options,
   ...names,
   ...churn,

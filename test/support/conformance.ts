@@ -43,7 +43,7 @@ const makeFolder = (): string => {
 }
 
 /** Those that are about IP addresses, or as true of any kind of address. */
-const ofIp = new Set(["options", "names", "churn", "datagrams", "datagram peers", "datagram servers"])
+const ofIp = new Set(["server hosts", "options", "names", "churn", "datagrams", "datagram peers", "datagram servers"])
 
 export const runs: ReadonlyArray<Run> = [
   { name: runtime, layer: RuntimeNetwork.layer, properties, options: gauges },

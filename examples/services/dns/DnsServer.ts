@@ -14,7 +14,7 @@ import * as Responder from "./Responder.ts"
 import type { Zone } from "./Zone.ts"
 
 /** Those of a `Server`; where it listens, how it shares that, and how it ends hold for its datagrams too. */
-export interface DnsServerOptions extends Omit<Server.ServerOptions<never, never>, "handler" | "readTimeout"> {
+export interface DnsServerOptions extends Omit<Server.Settings, "readTimeout"> {
   readonly zone: Zone
   /** How long a connection may wait for its next query (RFC 7766, 6.2.3). Default 10 seconds. */
   readonly idleTimeout?: Duration.DurationInput | undefined
