@@ -218,7 +218,10 @@ describe("tracing", () => {
       })
       const handler = (connection: Connection.Connection) => Effect.withSpan(echo(connection), "inner")
       const traced = Middleware.tracing({ name: "echo", attributes: { tenant: 1 } })(handler)
-      yield* inMemory(Effect.flatMap(serve(traced), (address) => ask(address, "hello"))).pipe(Effect.withTracer(tracer))
+      yield* inMemory(Effect.flatMap(
+        serve((connection) => Effect.withTracer(traced(connection), tracer)),
+        (address) => ask(address, "hello")
+      ))
       expect(spans.map(({ kind, name }) => [name, kind])).toEqual([["echo", "server"], ["inner", "internal"]])
       const [outer, inner] = spans
       expect(inner!.parent).toEqual(Option.some(outer))
