@@ -6,10 +6,10 @@ import { type Connection, Net } from "effect-netkit"
 import * as Effect from "effect/Effect"
 
 /**
- * What both connections of a tunnel are opened with. RST wants `resettable`, for which Deno takes slower sockets; probes find peers that
- * have vanished, which a tunnel without a limit on silence would keep for ever.
+ * What both connections of a tunnel are opened with. RST wants `resettable`, for which Deno takes slower sockets. Who takes nothing for a
+ * minute is given up, as are peers that have vanished, which probes find: a tunnel sets no limit to silence.
  */
-export const socketOptions = { resettable: true, keepAlive: true } as const
+export const socketOptions = { resettable: true, keepAlive: true, writeTimeout: "1 minute" } as const
 
 /** Copies both ways until both directions have ended. */
 export const join = (client: Connection.Connection, server: Connection.Connection) =>
