@@ -11,7 +11,9 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
 import type { ListenOptions } from "./internal/bind.ts"
+import { ConnectionImpl } from "./internal/connection.ts"
 import * as internalDial from "./internal/dial.ts"
+import type { Inbound } from "./internal/inbound.ts"
 import * as internalListener from "./internal/listener.ts"
 import { keptOnSuccess } from "./internal/keptOnSuccess.ts"
 import * as Options from "./internal/options.ts"
@@ -185,6 +187,7 @@ export const listen = (
 /**
  * Copies both ways until both directions have ended; the end of one is passed on as FIN while the other goes on.
  * A failure of either ends the relay; the connections stay open, for their scopes to close. Gives the bytes copied each way.
+ * A server that drains lets it come to its end, within `drainTimeout`: nobody between can tell where a message ends.
  *
  * @category combinators
  */
@@ -205,5 +208,12 @@ const copy = (from: Connection, to: Connection): Effect.Effect<number, NetError.
       copied += chunk.value.length
       return Effect.zipRight(to.write(chunk.value), loop)
     })
-    return loop
+    return from instanceof ConnectionImpl ? held(from.inbound, loop) : loop
   })
+
+/** Who is relayed may be in the middle of a message whenever nothing comes, so a drain must not take it for idle. */
+const held = <A, E>(inbound: Inbound, copying: Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const before = inbound.holder
+  inbound.holder = { buffered: 1 }
+  return Effect.ensuring(copying, Effect.sync(() => void (inbound.holder = before)))
+}

@@ -120,6 +120,29 @@ describe("A drain", () => {
       }
     }))
 
+  everywhere("lets a relay come to its end, though nothing comes for a while", () =>
+    Effect.gen(function* () {
+      const origin = yield* Net.listen(listen)
+      const server = yield* Server.serve(Server.make({
+        listen,
+        handler: (connection) => Effect.flatMap(Net.connect(origin.address), (other) => Net.relay(connection, other))
+      }))
+      const client = yield* Net.connect(server.address)
+      const other = yield* origin.accept
+      yield* client.write("one ")
+      expect(text(yield* other.readExactly(4))).toBe("one ")
+      const stopping = yield* Effect.fork(server.stop)
+      yield* refused(server.address)
+      yield* settle
+      yield* client.write("two")
+      yield* client.shutdown
+      expect(yield* rest(other)).toBe("two")
+      yield* other.write("three")
+      yield* other.shutdown
+      expect(yield* rest(client)).toBe("three")
+      expect(yield* Fiber.join(stopping)).toMatchObject({ finished: 1, closedIdle: 0, cutOff: 0 })
+    }))
+
   everywhere("is told to handlers that wait for something else", () =>
     Effect.gen(function* () {
       const server = yield* Server.serve(Server.make({

@@ -5,6 +5,7 @@
  */
 import { Argument, Command, CommanderError, Option as CommandOption } from "commander"
 import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { readFileSync, statSync } from "node:fs"
@@ -27,6 +28,8 @@ export interface Flag<A> {
   readonly missing: A
   /** Without it the program does not start. */
   readonly required?: boolean
+  /** May be given several times: the value is a list, and `parse` reads one of its members. */
+  readonly repeats?: boolean
 }
 
 /** Reads all that stands beside the flags. */
@@ -54,6 +57,14 @@ export const withDefault = <A>(placeholder: string, description: string, parse: 
   description,
   value: { placeholder, parse },
   missing
+})
+
+/** A flag that may be given several times. */
+export const repeated = <A>(placeholder: string, description: string, parse: Parser<A>): Flag<ReadonlyArray<A>> => ({
+  description,
+  value: { placeholder, parse: parse as Parser<never> },
+  missing: [],
+  repeats: true
 })
 
 export const required = <A>(placeholder: string, description: string, parse: Parser<A>): Flag<A> => ({
@@ -95,6 +106,17 @@ export const count: Parser<number> = (text) =>
 
 export const wholeNumber: Parser<number> = (text) =>
   /^-?\d{1,15}$/.test(text) ? Either.right(Number(text)) : Either.left("a whole number")
+
+export const seconds: Parser<Duration.Duration> = (text) =>
+  /^(?=.*[1-9])\d{1,6}(\.\d{1,3})?$/.test(text)
+    ? Either.right(Duration.seconds(Number(text)))
+    : Either.left("a number of seconds")
+
+export const address: Parser<SocketAddress.SocketAddress> = (text) =>
+  Either.mapLeft(SocketAddress.parse(text), (error) => error.expected)
+
+export const cidr: Parser<SocketAddress.Cidr> = (text) =>
+  Either.mapLeft(SocketAddress.parseCidr(text), (error) => error.expected)
 
 export const oneOf = <A extends string>(...choices: ReadonlyArray<A>): Parser<A> => (text) =>
   Either.fromNullable(choices.find((choice) => choice === text), () => `one of ${choices.join(", ")}`)
@@ -182,7 +204,7 @@ const makeCommand = (url: string, flags: Flags): Command => {
 const add = (
   command: Command,
   name: string,
-  { description, missing, required = false, value }: Flag<unknown>
+  { description, missing, repeats = false, required = false, value }: Flag<unknown>
 ): void => {
   const parsed = (parse: Parser<unknown>, what: string) => (text: string) =>
     Either.getOrElse(parse(text), (expected) => command.error(`${what} ${text}: not ${expected}`))
@@ -192,13 +214,22 @@ const add = (
     const argument = new Argument(missing === undefined ? `<${name}>` : `[${name}]`, description)
     command.addArgument(argument.default(missing, String(missing)).argParser(parsed(value.argument, name)))
   } else {
-    const option = new CommandOption(`--${dashed(name)} <${value.placeholder}>`, description).default(missing)
-    command.addOption(option.makeOptionMandatory(required).argParser(parsed(value.parse, `--${dashed(name)}`)))
+    const parse = parsed(value.parse, `--${dashed(name)}`)
+    const append = (text: string, before: unknown): unknown => [...(Array.isArray(before) ? before : []), parse(text)]
+    const option = new CommandOption(`--${dashed(name)} <${value.placeholder}>`, description)
+    if (!required) option.default(missing, shown(missing))
+    command.addOption(option.makeOptionMandatory(required).argParser(repeats ? append : parse))
   }
 }
 
 /** Commander gives the values under the names without dashes. */
 const dashed = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+
+/** What the help calls a default that would not read well. */
+const shown = (missing: unknown): string | undefined => {
+  if (Duration.isDuration(missing)) return String(Duration.toSeconds(missing))
+  return Array.isArray(missing) ? "none" : undefined
+}
 
 const chomp = (text: string): string => text.replace(/\n$/, "")
 
