@@ -18,12 +18,13 @@ import {
   cases,
   type Contender,
   contenders,
+  type LoadKind,
   type Protocol,
   type Runtime,
   runtimes,
   type Sample
 } from "./cases.ts"
-import type { Load } from "./load.ts"
+import type { Load } from "./machine.ts"
 import { type Measurement, render, type Report } from "./report.ts"
 import type { Announcement } from "./servers/announce.ts"
 
@@ -35,6 +36,13 @@ const commands: Readonly<Record<Runtime, ReadonlyArray<string>>> = {
   node: [process.execPath],
   deno: [binary("deno"), "run", "-A"],
   bun: [binary("bun")]
+}
+
+/** Datagrams are sent under Bun, which sends and receives many by one system call. */
+const loads: Readonly<Record<LoadKind, { readonly runtime: Runtime; readonly program: string }>> = {
+  streams: { runtime: "node", program: "streams" },
+  datagrams: { runtime: "bun", program: "datagrams" },
+  flood: { runtime: "bun", program: "datagrams" }
 }
 
 const positive = (text: string): number => {
@@ -81,9 +89,12 @@ const compile = () =>
     config: false,
     silent: true,
     clean: true,
-    entry: [...new Set(["load", ...contenders.map(({ server }) => `servers/${server}`)])].map((name) =>
-      path.join(root, "bench", `${name}.ts`)
-    ),
+    entry: [
+      ...new Set([
+        ...Object.values(loads).map(({ program }) => program),
+        ...contenders.map(({ server }) => `servers/${server}`)
+      ])
+    ].map((name) => path.join(root, "bench", `${name}.ts`)),
     outDir,
     format: ["esm"],
     target: "es2022",
@@ -111,7 +122,8 @@ interface Server extends Contender {
 }
 
 const start = async (contender: Contender, protocol: Protocol): Promise<Server> => {
-  const child = run(onCpu(0, [...commands[contender.runtime], compiled(`servers/${contender.server}`), protocol]))
+  const { flags = [], runtime, server } = contender
+  const child = run(onCpu(0, [...commands[runtime], ...flags, compiled(`servers/${server}`), protocol]))
   return { ...contender, process: child, address: await firstLine<Announcement>(child) }
 }
 
@@ -129,7 +141,8 @@ const sample = async (server: Server, each: Case): Promise<Sample> => {
     warmUpSeconds: Math.min(0.7, options.seconds),
     seconds: options.seconds
   }
-  return await firstLine<Sample>(run(onCpu(1, [process.execPath, compiled("load"), JSON.stringify(load)])))
+  const { program, runtime } = loads[each.load]
+  return await firstLine<Sample>(run(onCpu(1, [...commands[runtime], compiled(program), JSON.stringify(load)])))
 }
 
 const progress = (text: string): void => {

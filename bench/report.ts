@@ -38,7 +38,7 @@ const of = (field: keyof Sample, { samples }: Measurement) => samples.map((sampl
 
 /** CPU time a message; where the system does not tell it, the time that a message takes at the rate seen. */
 const cost = (measurement: Measurement): ReadonlyArray<number> =>
-  measurement.samples.map(({ cpu, rate }) => cpu ?? 1e6 / rate)
+  measurement.samples.map(({ cost, rate }) => cost ?? 1e6 / rate)
 
 const ratio = (measurement: Measurement, raw: Measurement): number => median(cost(measurement)) / median(cost(raw))
 
@@ -74,32 +74,40 @@ const details = (each: Case, report: Report): string => {
     measurement.runtime,
     measurement.title,
     Math.round(median(of("rate", measurement))).toLocaleString("en"),
-    measurement.samples.some(({ cpu }) => cpu === null) ? "-" : median(of("cpu", measurement)).toFixed(2),
+    measurement.samples.some(({ cost }) => cost === null) ? "-" : median(of("cost", measurement)).toFixed(2),
     measurement.kind === "raw" ? "" : ratio(measurement, rawOf(measurement, report)).toFixed(2),
     measurement.kind === "raw" ? "" : bestRatio(measurement, rawOf(measurement, report)).toFixed(2),
-    median(of("p50", measurement)).toFixed(3),
-    median(of("p99", measurement)).toFixed(3),
-    percent(spread(measurement))
+    fixed(median(of("p50", measurement)), 3),
+    fixed(median(of("p99", measurement)), 3),
+    percent(spread(measurement)),
+    losses(measurement)
   ])
-  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "best", "p50 ms", "p99 ms", "spread"]
+  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "best", "p50 ms", "p99 ms", "spread", "lost"]
   return [bold(each.title), ...table([heads, ...rows], 2)].join("\n")
 }
+
+const fixed = (value: number, digits: number): string => Number.isNaN(value) ? "-" : value.toFixed(digits)
+
+const losses = ({ samples }: Measurement): string =>
+  samples.some(({ lost }) => lost !== undefined) ? percent(median(samples.map(({ lost = NaN }) => lost))) : ""
 
 /** CPU time a message of this SDK as a multiple of the bare runtime's, beside what is aimed at. */
 const summary = (measured: ReadonlyArray<Case>, report: Report): string => {
   const runtimes = [...new Set(report.measurements.map(({ runtime }) => runtime))]
-  const rows = measured.map(({ aim, name, title }) => [
-    title,
-    ...runtimes.map((runtime) => {
-      const own = report.measurements.find((other) =>
-        other.case === name && other.runtime === runtime && other.kind === "netkit"
-      )
-      if (own === undefined) return ""
-      const value = ratio(own, rawOf(own, report))
-      return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
-    }),
-    String(aim)
-  ])
+  const rows = measured.flatMap(({ aim, name, title }) => {
+    const own = report.measurements.filter((other) => other.case === name && other.kind === "netkit")
+    const titles = [...new Set(own.map(({ title }) => title))]
+    return titles.map((each) => [
+      titles.length > 1 ? `${title}: ${each}` : title,
+      ...runtimes.map((runtime) => {
+        const measurement = own.find((other) => other.runtime === runtime && other.title === each)
+        if (measurement === undefined) return ""
+        const value = ratio(measurement, rawOf(measurement, report))
+        return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
+      }),
+      String(aim)
+    ])
+  })
   return [
     bold("effect-netkit: CPU time a message as a multiple of the bare runtime's (! is above the aim)"),
     ...table([["", ...runtimes, "aim"], ...rows], 1)
@@ -116,7 +124,7 @@ const remarks = ({ measurements }: Report): ReadonlyArray<string> => {
       percent(noisy.spread)
     } apart.`,
     others > noisy.others && `NOISY: other processes had ${percent(others)} of the CPUs meanwhile.`,
-    samples.some(({ cpu }) => cpu === null) &&
+    samples.some(({ cost }) => cost === null) &&
     "CPU time is read on Linux alone; here the ratios are those of the time a message takes."
   ].filter((text) => text !== false)
   return texts.length === 0 ? [] : [texts.join("\n")]

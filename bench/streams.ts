@@ -1,46 +1,23 @@
 /**
- * The load generator, a process of its own over plain `node:net`: checks what a server answers, warms it up, then measures it.
- * `load.js '{"port":..,"pid":..,...}'` prints one `Sample` as JSON. CPU time is read from /proc, so on Linux alone.
+ * The load of connections, a process of its own over plain `node:net`: checks what a server answers, warms it up, then measures it.
+ * `streams.js '{"port":..,"pid":..,...}'` prints one `Sample` as JSON.
  */
-import * as fs from "node:fs"
 import * as net from "node:net"
-import * as os from "node:os"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
-import { type Case, cases, type Sample } from "./cases.ts"
-
-export interface Load {
-  /** The name of the case. */
-  readonly case: string
-  readonly port: number
-  readonly pid: number
-  readonly warmUpSeconds: number
-  readonly seconds: number
-}
+import { type Case, caseNamed, type Sample } from "./cases.ts"
+import { fail, Latencies, type Load, measured } from "./machine.ts"
 
 const options = JSON.parse(process.argv[2]!) as Load
-const load: Load & Case = { ...options, ...cases.find(({ name }) => name === options.case)! }
+const load: Load & Case = { ...options, ...caseNamed(options.case) }
 const request = Buffer.from(load.request, "latin1")
 const reply = Buffer.from(load.reply, "latin1")
 
-/** Messages whose reply is there, and how long each took, in milliseconds; both from the start of the measurement on. */
-let answered = 0
+const latencies = new Latencies()
 let measuring = false
-let latencies = new Float64Array(1 << 20)
 
 const count = (sentAt: number): void => {
-  if (!measuring) return
-  if (answered === latencies.length) {
-    const longer = new Float64Array(2 * answered)
-    longer.set(latencies)
-    latencies = longer
-  }
-  latencies[answered++] = performance.now() - sentAt
-}
-
-const fail = (error: unknown): never => {
-  console.error(String(error))
-  process.exit(1)
+  if (measuring) latencies.add(performance.now() - sentAt)
 }
 
 const dial = (): net.Socket => net.connect({ port: load.port, host: "127.0.0.1", noDelay: true })
@@ -113,42 +90,14 @@ const verify = (): Promise<void> =>
     })
   })
 
-/** Microseconds of CPU time so far: of the server with all its threads, of this process, of the whole machine. */
-const cpuTimes = () => {
-  if (process.platform !== "linux") return null
-  const threads = fs.readdirSync(`/proc/${load.pid}/task`)
-  const nanos = threads.map((thread) =>
-    fs.readFileSync(`/proc/${load.pid}/task/${thread}/schedstat`, "utf8").split(" ")[0]
-  )
-  const own = process.cpuUsage()
-  // In hundredths of a second: user nice system idle iowait irq softirq steal.
-  const [user, nice, system, , , irq, softirq, steal] = fs.readFileSync("/proc/stat", "utf8").split(/\s+/).slice(1).map(
-    Number
-  )
-  return {
-    server: nanos.reduce((sum, each) => sum + Number(each), 0) / 1000,
-    load: own.user + own.system,
-    machine: (user! + nice! + system! + irq! + softirq! + steal!) * 10_000
-  }
-}
-
-const percentile = (sorted: Float64Array, fraction: number): number =>
-  sorted[Math.floor(fraction * (sorted.length - 1))]!
-
 const measure = async (): Promise<Sample> => {
-  const before = cpuTimes()
-  const startedAt = performance.now()
-  measuring = true
-  await setTimeout(load.seconds * 1000)
-  measuring = false
-  const micros = (performance.now() - startedAt) * 1000
-  const after = cpuTimes()
-  const sorted = latencies.subarray(0, answered).sort()
-  const figures = { rate: answered / micros * 1e6, p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) }
-  if (before === null || after === null) return { ...figures, cpu: null, others: null }
-  const server = after.server - before.server
-  const others = after.machine - before.machine - server - (after.load - before.load)
-  return { ...figures, cpu: server / answered, others: Math.max(0, others / micros / os.cpus().length) }
+  const figures = await measured(load.pid, async () => {
+    measuring = true
+    await setTimeout(load.seconds * 1000)
+    measuring = false
+    return latencies.count
+  })
+  return { ...figures, ...latencies.percentiles() }
 }
 
 await verify()
