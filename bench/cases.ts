@@ -5,13 +5,24 @@ export const runtimes = ["node", "deno", "bun"] as const
 export type Runtime = typeof runtimes[number]
 
 /**
- * What a server speaks: it sends every byte back, or every line, or every frame after a 4-byte length; or it is a
- * Redis; or it sends every datagram back, or counts them.
+ * What a server speaks: it sends every byte back, also by its view as a stream, or every line, or every frame after a
+ * 4-byte length; or it is a Redis; or it passes all on to a server that sends it back; or it sends every datagram back,
+ * or counts them.
  */
-export type Protocol = "echo" | "lines" | "frames" | "resp" | "udp-echo" | "udp-sink"
+export type Protocol = "echo" | "stream" | "lines" | "frames" | "resp" | "relay" | "udp-echo" | "udp-sink"
 
-/** How a server is loaded: by connections or datagrams that are answered, or by datagrams as fast as can be. */
-export type LoadKind = "streams" | "datagrams" | "flood"
+/**
+ * How a server is loaded, and so what it costs: by connections or datagrams that are answered, by datagrams as fast as
+ * can be, by connections that are open and idle, or by the first connection after its start.
+ */
+export const loads = {
+  streams: { cost: "CPU µs/message", fresh: false },
+  datagrams: { cost: "CPU µs/message", fresh: false },
+  flood: { cost: "CPU µs/message", fresh: false },
+  idle: { cost: "bytes/connection", fresh: true },
+  start: { cost: "CPU µs until the first reply", fresh: true }
+} as const
+export type LoadKind = keyof typeof loads
 
 export interface Case {
   readonly name: string
@@ -29,8 +40,10 @@ export interface Case {
   readonly inFlight: number
   /** Every message on a connection of its own, closed when the reply is there; `connections` at a time. */
   readonly connectEach: boolean
-  /** The most that this SDK's CPU time may be, as a multiple of the raw runtime's. */
+  /** The most that this SDK may cost, as a multiple of the raw runtime. */
   readonly aim: number
+  /** Part of a quick run. */
+  readonly quick?: true
 }
 
 const bytes = (size: number) => ({ request: "a".repeat(size), reply: "a".repeat(size) }) as const
@@ -42,7 +55,7 @@ const command = (...words: ReadonlyArray<string>): string =>
   `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`
 const key = "key:000000000042"
 
-const busy = { load: "streams", connections: 50, inFlight: 16, connectEach: false, aim: 1.3 } as const
+const busy = { load: "streams", connections: 50, inFlight: 16, connectEach: false, aim: 1.15 } as const
 
 export const cases: ReadonlyArray<Case> = [
   {
@@ -52,7 +65,7 @@ export const cases: ReadonlyArray<Case> = [
     connections: 1,
     inFlight: 1,
     connectEach: false,
-    aim: 1.4
+    aim: 1.05
   },
   {
     name: "many",
@@ -61,7 +74,8 @@ export const cases: ReadonlyArray<Case> = [
     connections: 50,
     inFlight: 1,
     connectEach: false,
-    aim: 1.4
+    aim: 1.1,
+    quick: true
   },
   {
     name: "pipelined",
@@ -70,7 +84,8 @@ export const cases: ReadonlyArray<Case> = [
     connections: 50,
     inFlight: 16,
     connectEach: false,
-    aim: 1.4
+    aim: 1.1,
+    quick: true
   },
   {
     name: "bulk",
@@ -79,7 +94,8 @@ export const cases: ReadonlyArray<Case> = [
     connections: 4,
     inFlight: 4,
     connectEach: false,
-    aim: 1.4
+    aim: 1.25,
+    quick: true
   },
   {
     name: "connect",
@@ -88,7 +104,39 @@ export const cases: ReadonlyArray<Case> = [
     connections: 8,
     inFlight: 1,
     connectEach: true,
-    aim: 2.2
+    aim: 1.5,
+    quick: true
+  },
+  {
+    name: "stream",
+    title: "`bulk` by Stream.run(connection.stream, connection.sink)",
+    ...echo(65536),
+    protocol: "stream",
+    connections: 4,
+    inFlight: 4,
+    connectEach: false,
+    aim: 1.5
+  },
+  {
+    name: "relay",
+    title: "50 connections passed on, 64 bytes there and back",
+    ...echo(64),
+    protocol: "relay",
+    connections: 50,
+    inFlight: 1,
+    connectEach: false,
+    aim: 1.1,
+    quick: true
+  },
+  {
+    name: "relay-bulk",
+    title: "4 connections passed on, 4 messages of 64 KiB under way on each",
+    ...echo(65536),
+    protocol: "relay",
+    connections: 4,
+    inFlight: 4,
+    connectEach: false,
+    aim: 1.1
   },
   {
     name: "lines",
@@ -104,7 +152,8 @@ export const cases: ReadonlyArray<Case> = [
     protocol: "frames",
     request: frame,
     reply: frame,
-    ...busy
+    ...busy,
+    quick: true
   },
   {
     name: "frames-single",
@@ -121,7 +170,8 @@ export const cases: ReadonlyArray<Case> = [
     protocol: "resp",
     request: command("PING"),
     reply: "+PONG\r\n",
-    ...busy
+    ...busy,
+    aim: 1.3
   },
   {
     name: "resp-set",
@@ -129,7 +179,8 @@ export const cases: ReadonlyArray<Case> = [
     protocol: "resp",
     request: command("SET", key, "xxx"),
     reply: "+OK\r\n",
-    ...busy
+    ...busy,
+    aim: 1.3
   },
   {
     name: "resp-get",
@@ -138,7 +189,8 @@ export const cases: ReadonlyArray<Case> = [
     request: command("GET", key),
     reply: "$3\r\nxxx\r\n",
     before: { request: command("SET", key, "xxx"), reply: "+OK\r\n" },
-    ...busy
+    ...busy,
+    aim: 1.3
   },
   {
     name: "udp-echo",
@@ -149,7 +201,8 @@ export const cases: ReadonlyArray<Case> = [
     connections: 8,
     inFlight: 8,
     connectEach: false,
-    aim: 1.2
+    aim: 1.2,
+    quick: true
   },
   {
     name: "udp-sink",
@@ -161,10 +214,55 @@ export const cases: ReadonlyArray<Case> = [
     inFlight: 1,
     connectEach: false,
     aim: 1.2
+  },
+  ...[1000, 10_000].map((connections) => ({
+    name: `idle-${connections}`,
+    title: `memory of one of ${connections.toLocaleString("en")} idle connections`,
+    ...echo(64),
+    load: "idle" as const,
+    connections,
+    inFlight: 1,
+    connectEach: false,
+    aim: 1.6
+  })),
+  {
+    name: "start",
+    title: "a cold process until its first reply",
+    ...echo(64),
+    load: "start",
+    connections: 1,
+    inFlight: 1,
+    connectEach: false,
+    aim: 1.15,
+    quick: true
   }
 ]
 
-export const caseNamed = (name: string): Case => cases.find((each) => each.name === name)!
+/** One message under way on each connection: from few connections to many, and from small messages to large. */
+export const scaling = {
+  connections: [1, 10, 100, 1000, 10_000].map((connections): Case => ({
+    name: `connections-${connections}`,
+    title: `${connections.toLocaleString("en")} connections, 64 bytes`,
+    ...echo(64),
+    connections,
+    inFlight: 1,
+    connectEach: false,
+    aim: 1.1
+  })),
+  sizes: [16, 256, 4096, 65536, 1 << 20, 1 << 24].map((size): Case => ({
+    name: `size-${size}`,
+    title: `4 connections, ${size.toLocaleString("en")} bytes`,
+    ...echo(size),
+    connections: 4,
+    inFlight: 1,
+    connectEach: false,
+    aim: 1.25
+  }))
+}
+
+const all: ReadonlyArray<Case> = [...cases, ...scaling.connections, ...scaling.sizes]
+
+export const caseNamed = (name: string): Case => all.find((each) => each.name === name)!
 
 /** A server under test. `raw` is what the others of its runtime are compared with. */
 export interface Contender {
@@ -172,43 +270,55 @@ export interface Contender {
   readonly kind: "raw" | "loaded" | "netkit" | "peer"
   readonly title: string
   readonly protocols: ReadonlyArray<Protocol>
-  /** The program under `servers/`. It is told the protocol. */
+  /** The program under `servers/`, or a file that runs as it is. It is told the protocol. */
   readonly server: string
-  /** The only case that it is for; all of its protocols' where this is left out. */
-  readonly only?: string
+  /** The only cases that it is for; all of its protocols' where this is left out. */
+  readonly only?: ReadonlyArray<string>
   /** What the runtime is told besides. */
   readonly flags?: ReadonlyArray<string>
+  /** Under `peers/`, installed and run on demand. */
+  readonly installed?: true
 }
 
 const framed: ReadonlyArray<Protocol> = ["lines", "frames"]
 const datagrams: ReadonlyArray<Protocol> = ["udp-echo", "udp-sink"]
-const ownDatagrams = (runtime: Runtime): ReadonlyArray<Contender> => [
-  { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },
-  { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" }
-]
 
 export const contenders: ReadonlyArray<Contender> = [
-  { runtime: "node", kind: "raw", title: "node:net", protocols: ["echo"], server: "rawNode" },
+  { runtime: "node", kind: "raw", title: "node:net", protocols: ["echo", "stream"], server: "rawNode" },
   {
     runtime: "node",
     kind: "loaded",
     title: "node:net, effect loaded",
     protocols: ["echo"],
     server: "rawNodeLoaded",
-    only: "bulk"
+    only: ["bulk", "start"]
   },
-  { runtime: "node", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
   { runtime: "node", kind: "peer", title: "@effect/platform-node", protocols: ["echo"], server: "platform" },
-  { runtime: "deno", kind: "raw", title: "Deno.listen", protocols: ["echo"], server: "rawDeno" },
-  { runtime: "deno", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
-  { runtime: "bun", kind: "raw", title: "Bun.listen", protocols: ["echo"], server: "rawBun" },
-  { runtime: "bun", kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+  {
+    runtime: "node",
+    kind: "peer",
+    title: "Effect 4.1",
+    protocols: ["echo"],
+    server: "effect4/server.mjs",
+    installed: true
+  },
+  { runtime: "deno", kind: "raw", title: "Deno.listen", protocols: ["echo", "stream"], server: "rawDeno" },
+  { runtime: "bun", kind: "raw", title: "Bun.listen", protocols: ["echo", "stream"], server: "rawBun" },
+  { runtime: "node", kind: "raw", title: "pipe", protocols: ["relay"], server: "relayNode" },
+  { runtime: "deno", kind: "raw", title: "read and write", protocols: ["relay"], server: "relayDeno" },
+  { runtime: "bun", kind: "raw", title: "data and write", protocols: ["relay"], server: "relayBun" },
+  ...runtimes.flatMap((runtime): ReadonlyArray<Contender> => [
+    { runtime, kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+    { runtime, kind: "netkit", title: "Stream.run", protocols: ["stream"], server: "stream" },
+    { runtime, kind: "netkit", title: "Net.relay", protocols: ["relay"], server: "relay" },
+    { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },
+    { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" }
+  ]),
   { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },
   { runtime: "node", kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
   { runtime: "node", kind: "raw", title: "node:net, parsed by hand", protocols: ["resp"], server: "rawResp" },
   { runtime: "node", kind: "netkit", title: "FramedServer", protocols: ["resp"], server: "resp" },
   { runtime: "node", kind: "raw", title: "node:dgram", protocols: datagrams, server: "udpNode" },
-  ...ownDatagrams("node"),
   { runtime: "deno", kind: "raw", title: "node:dgram", protocols: datagrams, server: "udpNode" },
   {
     runtime: "deno",
@@ -218,18 +328,16 @@ export const contenders: ReadonlyArray<Contender> = [
     server: "udpDeno",
     flags: ["--unstable-net"]
   },
-  ...ownDatagrams("deno"),
-  { runtime: "bun", kind: "raw", title: "Bun.udpSocket", protocols: datagrams, server: "udpBun" },
-  ...ownDatagrams("bun")
+  { runtime: "bun", kind: "raw", title: "Bun.udpSocket", protocols: datagrams, server: "udpBun" }
 ]
 
 /** One measurement. What the system does not tell, or the load does not know, is `null`. */
 export interface Sample {
-  /** Messages a second, as seen by the clients. */
-  readonly rate: number
-  /** Microseconds of the server's CPU time a message, all its threads together. */
+  /** What the server has spent, in the load's unit. CPU time is that of all its threads together. */
   readonly cost: number | null
-  /** Milliseconds from sending a message until its reply is there. */
+  /** Messages a second, as seen by the clients. */
+  readonly rate: number | null
+  /** Milliseconds from sending a message, or starting a server, until the reply is there. */
   readonly p50: number | null
   readonly p99: number | null
   /** The part of all CPUs that went to neither server nor load. */

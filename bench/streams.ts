@@ -2,6 +2,7 @@
  * The load of connections, a process of its own over plain `node:net`: checks what a server answers, warms it up, then measures it.
  * `streams.js '{"port":..,"pid":..,...}'` prints one `Sample` as JSON.
  */
+import { once } from "node:events"
 import * as net from "node:net"
 import process from "node:process"
 import { setTimeout } from "node:timers/promises"
@@ -15,6 +16,7 @@ const reply = Buffer.from(load.reply, "latin1")
 
 const latencies = new Latencies()
 let measuring = false
+let receivedBytes = 0
 
 const count = (sentAt: number): void => {
   if (measuring) latencies.add(performance.now() - sentAt)
@@ -24,9 +26,10 @@ const dial = (): net.Socket => net.connect({ port: load.port, host: "127.0.0.1",
 
 const repeated = (message: Buffer, times: number): Buffer => Buffer.alloc(times * message.length, message)
 
+const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => repeated(request, messages))
+
 /** A connection that always has `inFlight` messages under way. What came back together is sent again together. */
-const keepBusy = (): void => {
-  const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => repeated(request, messages))
+const keepBusy = async (): Promise<void> => {
   const sentAt = new Float64Array(load.inFlight)
   let next = 0
   let received = 0
@@ -36,9 +39,9 @@ const keepBusy = (): void => {
     for (let i = 0; i < messages; i++) sentAt[(next + i) % load.inFlight] = now
     socket.write(batches[messages]!)
   }
-  socket.on("connect", () => send(load.inFlight))
   socket.on("data", (chunk) => {
     received += chunk.length
+    receivedBytes += chunk.length
     const messages = Math.floor(received / reply.length)
     received -= messages * reply.length
     for (let i = 0; i < messages; i++) count(sentAt[(next + i) % load.inFlight]!)
@@ -47,6 +50,15 @@ const keepBusy = (): void => {
   })
   socket.on("error", fail)
   socket.on("close", () => fail("the server closed a connection"))
+  await once(socket, "connect")
+  send(load.inFlight)
+}
+
+/** So many at a time that no queue overflows. */
+const keepAllBusy = async (): Promise<void> => {
+  for (let open = 0; open < load.connections; open += 100) {
+    await Promise.all(Array.from({ length: Math.min(100, load.connections - open) }, keepBusy))
+  }
 }
 
 /** Connects, sends one message, waits for its reply, closes, and begins again when the connection is gone. */
@@ -92,16 +104,19 @@ const verify = (): Promise<void> =>
 
 const measure = async (): Promise<Sample> => {
   const figures = await measured(load.pid, async () => {
+    const before = receivedBytes
     measuring = true
     await setTimeout(load.seconds * 1000)
     measuring = false
-    return latencies.count
+    // Of large messages few are whole within the time.
+    return load.connectEach ? latencies.count : (receivedBytes - before) / reply.length
   })
   return { ...figures, ...latencies.percentiles() }
 }
 
 await verify()
-for (let i = 0; i < load.connections; i++) load.connectEach ? connectEach() : keepBusy()
+if (load.connectEach) { for (let i = 0; i < load.connections; i++) connectEach() }
+else await keepAllBusy()
 await setTimeout(load.warmUpSeconds * 1000)
 console.log(JSON.stringify(await measure()))
 process.exit()
