@@ -91,6 +91,8 @@ const measure = async (each: Case): Promise<ReadonlyArray<Measurement>> => {
     const server = await begin(contender)
     return await sample(server, each, options.seconds).finally(server.stop)
   }
+  // A server that has just started runs code that is not compiled yet.
+  for (const server of lasting) await sample(server, each, 1)
   const samples = chosen.map((): Array<Sample> => [])
   for (let round = 1; round <= options.rounds; round++) {
     for (const [index, contender] of chosen.entries()) {
