@@ -20,7 +20,18 @@ import {
   scaling
 } from "./cases.ts"
 import { drawScaling } from "./plots.ts"
-import { compile, installPeers, pinned, sample, type Server, start, startUpstream, versionOf } from "./processes.ts"
+import {
+  compile,
+  installPeers,
+  pinned,
+  profiles,
+  sample,
+  type Server,
+  start,
+  startUpstream,
+  versionOf
+} from "./processes.ts"
+import { summarize } from "./profile.ts"
 import { type Measurement, render, type Report } from "./report.ts"
 
 const positive = (text: string): number => {
@@ -38,6 +49,7 @@ interface Options {
   readonly quick?: true
   readonly baseline?: true
   readonly scaling?: true
+  readonly profile?: true
   readonly json: string
 }
 
@@ -52,6 +64,7 @@ const parse = (): Options => {
     .option("--quick", "the cases that matter most, briefly, against the baseline")
     .option("--baseline", "the same for longer, and the figures become the baseline")
     .option("--scaling", "from 1 to 10,000 connections and from 16 bytes to 16 MiB instead, drawn into docs/plots")
+    .option("--profile", "where the servers of this SDK and the bare ones spend their time instead")
     .option("--json <file>", "where to write the figures", path.join("bench", "results", "latest.json"))
     .parse()
     .opts<Options>()
@@ -62,6 +75,8 @@ const parse = (): Options => {
 
 const options = parse()
 const brief = options.quick === true || options.baseline === true
+/** Peers and the like are left out of it. */
+const ownAndRaw = brief || options.scaling === true || options.profile === true
 
 const chosenCases = (): ReadonlyArray<Case> => {
   if (options.scaling) return [...scaling.connections, ...scaling.sizes]
@@ -73,7 +88,7 @@ const chosenContenders = ({ name, protocol }: Case): ReadonlyArray<Contender> =>
   options.runtime.flatMap((runtime) =>
     contenders.filter(({ installed, kind, only, protocols, ...each }) =>
       each.runtime === runtime && protocols.includes(protocol) && (only?.includes(name) ?? true) &&
-      (options.peers || !installed) && (kind === "raw" || kind === "netkit" || !(brief || options.scaling))
+      (options.peers || !installed) && (kind === "raw" || kind === "netkit" || !ownAndRaw)
     )
   )
 
@@ -92,7 +107,10 @@ const measure = async (each: Case): Promise<ReadonlyArray<Measurement>> => {
     return await sample(server, each, options.seconds).finally(server.stop)
   }
   // A server that has just started runs code that is not compiled yet.
-  for (const server of lasting) await sample(server, each, 1)
+  for (const [index, server] of lasting.entries()) {
+    progress(`${each.title}: warming ${chosen[index]!.runtime} ${chosen[index]!.title}`)
+    await sample(server, each, 1)
+  }
   const samples = chosen.map((): Array<Sample> => [])
   for (let round = 1; round <= options.rounds; round++) {
     for (const [index, contender] of chosen.entries()) {
@@ -118,21 +136,38 @@ const measureAll = async (): Promise<ReadonlyArray<Measurement>> => {
   return measurements
 }
 
+const profile = async (each: Case): Promise<void> => {
+  const upstream = each.protocol === "relay" ? await startUpstream() : undefined
+  for (const contender of chosenContenders(each)) {
+    const flags = [...(contender.flags ?? []), "--cpu-prof", `--cpu-prof-dir=${profiles}`]
+    const server = await start({ ...contender, flags }, each, upstream?.address.port ?? 0)
+    await sample(server, each, options.seconds)
+    await server.stop()
+    console.log(`\n${each.title}: ${contender.runtime} ${contender.title}\n${summarize(profiles, 16)}`)
+  }
+  await upstream?.stop()
+}
+
+const report = async (): Promise<void> => {
+  const report: Report = {
+    date: new Date().toISOString(),
+    machine: `${os.cpus()[0]?.model ?? os.arch()}, ${os.availableParallelism()} CPUs, ${os.type()} ${os.release()}`,
+    versions: Object.fromEntries(options.runtime.map((runtime) => [runtime, versionOf(runtime)])),
+    pinned,
+    rounds: options.rounds,
+    seconds: options.seconds,
+    measurements: await measureAll()
+  }
+  console.log(render(report))
+  fs.mkdirSync(path.dirname(options.json), { recursive: true })
+  fs.writeFileSync(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
+  console.log(`figures in ${options.json}`)
+  if (options.scaling) console.log(`drawn: ${drawScaling(report).join(", ")}`)
+  if (options.baseline) Baseline.write(report)
+  else if (options.quick) console.log(`\n${Baseline.compare(report)}`)
+}
+
 if (options.peers) installPeers()
 await compile()
-const report: Report = {
-  date: new Date().toISOString(),
-  machine: `${os.cpus()[0]?.model ?? os.arch()}, ${os.availableParallelism()} CPUs, ${os.type()} ${os.release()}`,
-  versions: Object.fromEntries(options.runtime.map((runtime) => [runtime, versionOf(runtime)])),
-  pinned,
-  rounds: options.rounds,
-  seconds: options.seconds,
-  measurements: await measureAll()
-}
-console.log(render(report))
-fs.mkdirSync(path.dirname(options.json), { recursive: true })
-fs.writeFileSync(options.json, `${JSON.stringify(report, undefined, 1)}\n`)
-console.log(`figures in ${options.json}`)
-if (options.scaling) console.log(`drawn: ${drawScaling(report).join(", ")}`)
-if (options.baseline) Baseline.write(report)
-else if (options.quick) console.log(`\n${Baseline.compare(report)}`)
+if (options.profile) { for (const each of chosenCases()) await profile(each) }
+else await report()

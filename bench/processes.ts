@@ -18,6 +18,7 @@ import type { Announcement } from "./servers/announce.ts"
 
 export const root = fileURLToPath(new URL("..", import.meta.url))
 const outDir = path.join(root, ".bench")
+export const profiles = path.join(outDir, "profiles")
 const peers = path.join(root, "bench", "peers")
 const binary = (name: string) => path.join(root, "node_modules/.bin", name)
 

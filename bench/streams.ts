@@ -28,8 +28,8 @@ const repeated = (message: Buffer, times: number): Buffer => Buffer.alloc(times 
 
 const batches = Array.from({ length: load.inFlight + 1 }, (_, messages) => repeated(request, messages))
 
-/** A connection that always has `inFlight` messages under way. What came back together is sent again together. */
-const keepBusy = async (): Promise<void> => {
+/** A connection that, once it is begun, always has `inFlight` messages under way. What came back together is sent again together. */
+const openBusy = async (): Promise<() => void> => {
   const sentAt = new Float64Array(load.inFlight)
   let next = 0
   let received = 0
@@ -51,14 +51,17 @@ const keepBusy = async (): Promise<void> => {
   socket.on("error", fail)
   socket.on("close", () => fail("the server closed a connection"))
   await once(socket, "connect")
-  send(load.inFlight)
+  return () => send(load.inFlight)
 }
 
-/** So many at a time that no queue overflows. */
-const keepAllBusy = async (): Promise<void> => {
-  for (let open = 0; open < load.connections; open += 100) {
-    await Promise.all(Array.from({ length: Math.min(100, load.connections - open) }, keepBusy))
+/** So many connect at a time that no queue overflows. */
+const keepBusy = async (): Promise<void> => {
+  const begin: Array<() => void> = []
+  while (begin.length < load.connections) {
+    const batch = Array.from({ length: Math.min(100, load.connections - begin.length) }, openBusy)
+    begin.push(...await Promise.all(batch))
   }
+  for (const each of begin) each()
 }
 
 /** Connects, sends one message, waits for its reply, closes, and begins again when the connection is gone. */
@@ -116,7 +119,7 @@ const measure = async (): Promise<Sample> => {
 
 await verify()
 if (load.connectEach) { for (let i = 0; i < load.connections; i++) connectEach() }
-else await keepAllBusy()
+else await keepBusy()
 await setTimeout(load.warmUpSeconds * 1000)
 console.log(JSON.stringify(await measure()))
 process.exit()
