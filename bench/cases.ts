@@ -264,7 +264,10 @@ const all: ReadonlyArray<Case> = [...cases, ...scaling.connections, ...scaling.s
 
 export const caseNamed = (name: string): Case => all.find((each) => each.name === name)!
 
-/** A server under test. `raw` is what the others of its runtime are compared with. */
+/**
+ * A server under test. `raw` is what the others of its runtime are compared with; `loaded` is that with a burden that this SDK has, too, and
+ * shows what is not this SDK's doing.
+ */
 export interface Contender {
   readonly runtime: Runtime
   readonly kind: "raw" | "loaded" | "netkit" | "peer"
@@ -274,8 +277,9 @@ export interface Contender {
   readonly server: string
   /** The only cases that it is for; all of its protocols' where this is left out. */
   readonly only?: ReadonlyArray<string>
-  /** What the runtime is told besides. */
+  /** What the runtime is told besides, and the program. */
   readonly flags?: ReadonlyArray<string>
+  readonly args?: ReadonlyArray<string>
   /** Under `peers/`, installed and run on demand. */
   readonly installed?: true
 }
@@ -303,6 +307,15 @@ export const contenders: ReadonlyArray<Contender> = [
     installed: true
   },
   { runtime: "deno", kind: "raw", title: "Deno.listen", protocols: ["echo", "stream"], server: "rawDeno" },
+  {
+    runtime: "deno",
+    kind: "loaded",
+    title: "Deno.listen, a fresh buffer a read",
+    protocols: ["echo"],
+    server: "rawDeno",
+    args: ["owned"],
+    only: ["bulk"]
+  },
   { runtime: "bun", kind: "raw", title: "Bun.listen", protocols: ["echo", "stream"], server: "rawBun" },
   { runtime: "node", kind: "raw", title: "pipe", protocols: ["relay"], server: "relayNode" },
   { runtime: "deno", kind: "raw", title: "read and write", protocols: ["relay"], server: "relayDeno" },

@@ -105,9 +105,9 @@ const listening = async (command: ReadonlyArray<string>): Promise<Server> => {
 
 /** What `upstream` is the port of, a proxy passes everything on to. */
 export const start = (contender: Contender, { protocol }: Case, upstream: number): Promise<Server> => {
-  const { flags = [], installed, runtime, server } = contender
+  const { args = [], flags = [], installed, runtime, server } = contender
   const program = installed ? path.join(peers, server) : compiled(`servers/${server}`)
-  return listening(onCpu(0, [...commands[runtime], ...flags, program, protocol, String(upstream)]))
+  return listening(onCpu(0, [...commands[runtime], ...flags, program, protocol, String(upstream), ...args]))
 }
 
 /** The server behind a proxy, beside the load. */
