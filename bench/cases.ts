@@ -84,8 +84,7 @@ export const cases: ReadonlyArray<Case> = [
     connections: 50,
     inFlight: 16,
     connectEach: false,
-    aim: 1.1,
-    quick: true
+    aim: 1.1
   },
   {
     name: "bulk",
@@ -242,7 +241,7 @@ export const cases: ReadonlyArray<Case> = [
 export const scaling = {
   connections: [1, 10, 100, 1000, 10_000].map((connections): Case => ({
     name: `connections-${connections}`,
-    title: `${connections.toLocaleString("en")} connections, 64 bytes`,
+    title: `${connections === 1 ? "1 connection" : `${connections.toLocaleString("en")} connections`}, 64 bytes`,
     ...echo(64),
     connections,
     inFlight: 1,

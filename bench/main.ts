@@ -69,7 +69,7 @@ const parse = (): Options => {
     .parse()
     .opts<Options>()
   if (options.quick) return { ...options, rounds: 3, seconds: 0.3 }
-  if (options.baseline) return { ...options, rounds: 7, seconds: 0.3 }
+  if (options.baseline) return { ...options, rounds: 5, seconds: 0.3 }
   return options.scaling ? { ...options, rounds: 3, seconds: 0.7 } : options
 }
 
@@ -109,7 +109,7 @@ const measure = async (each: Case): Promise<ReadonlyArray<Measurement>> => {
   // A server that has just started runs code that is not compiled yet.
   for (const [index, server] of lasting.entries()) {
     progress(`${each.title}: warming ${chosen[index]!.runtime} ${chosen[index]!.title}`)
-    await sample(server, each, 1)
+    await sample(server, each, 2 * options.seconds)
   }
   const samples = chosen.map((): Array<Sample> => [])
   for (let round = 1; round <= options.rounds; round++) {
