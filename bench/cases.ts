@@ -7,9 +7,9 @@ export type Runtime = typeof runtimes[number]
 /**
  * What a server speaks: it sends every byte back, also by its view as a stream, or every line, or every frame after a
  * 4-byte length; or it is a Redis; or it passes all on to a server that sends it back; or it sends every datagram back,
- * or counts them.
+ * or counts them, or is a name server.
  */
-export type Protocol = "echo" | "stream" | "lines" | "frames" | "resp" | "relay" | "udp-echo" | "udp-sink"
+export type Protocol = "echo" | "stream" | "lines" | "frames" | "resp" | "relay" | "udp-echo" | "udp-sink" | "dns"
 
 /**
  * How a server is loaded, and so what it costs: by connections or datagrams that are answered, by datagrams as fast as
@@ -54,6 +54,8 @@ const frame = `\0\0\0\x3c${"a".repeat(60)}`
 const command = (...words: ReadonlyArray<string>): string =>
   `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join("")}`
 const key = "key:000000000042"
+
+const question = "\x04mail\x07example\x04test\0\0\x01\0\x01"
 
 const busy = { load: "streams", connections: 50, inFlight: 16, connectEach: false, aim: 1.15 } as const
 
@@ -214,6 +216,18 @@ export const cases: ReadonlyArray<Case> = [
     connectEach: false,
     aim: 1.2
   },
+  {
+    name: "dns",
+    title: "DNS: an address by datagrams, 8 queries under way from each of 8 sockets",
+    protocol: "dns",
+    load: "datagrams",
+    request: `\0\0\x01\0\0\x01\0\0\0\0\0\0${question}`,
+    reply: `\0\0\x85\0\0\x01\0\x01\0\0\0\0${question}\xc0\x0c\0\x01\0\x01\0\0\x01\x2c\0\x04\xc0\0\x02\x19`,
+    connections: 8,
+    inFlight: 8,
+    connectEach: false,
+    aim: 1.3
+  },
   ...[1000, 10_000].map((connections) => ({
     name: `idle-${connections}`,
     title: `memory of one of ${connections.toLocaleString("en")} idle connections`,
@@ -285,6 +299,7 @@ export interface Contender {
 
 const framed: ReadonlyArray<Protocol> = ["lines", "frames"]
 const datagrams: ReadonlyArray<Protocol> = ["udp-echo", "udp-sink"]
+const rawDatagrams: ReadonlyArray<Protocol> = [...datagrams, "dns"]
 
 export const contenders: ReadonlyArray<Contender> = [
   { runtime: "node", kind: "raw", title: "node:net", protocols: ["echo", "stream"], server: "rawNode" },
@@ -324,14 +339,15 @@ export const contenders: ReadonlyArray<Contender> = [
     { runtime, kind: "netkit", title: "Stream.run", protocols: ["stream"], server: "stream" },
     { runtime, kind: "netkit", title: "Net.relay", protocols: ["relay"], server: "relay" },
     { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },
-    { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" }
+    { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" },
+    { runtime, kind: "netkit", title: "dns-server of the examples", protocols: ["dns"], server: "dns" }
   ]),
   { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },
   { runtime: "node", kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
   { runtime: "node", kind: "raw", title: "node:net, parsed by hand", protocols: ["resp"], server: "rawResp" },
   { runtime: "node", kind: "netkit", title: "FramedServer", protocols: ["resp"], server: "resp" },
-  { runtime: "node", kind: "raw", title: "node:dgram", protocols: datagrams, server: "udpNode" },
-  { runtime: "deno", kind: "raw", title: "node:dgram", protocols: datagrams, server: "udpNode" },
+  { runtime: "node", kind: "raw", title: "node:dgram", protocols: rawDatagrams, server: "udpNode" },
+  { runtime: "deno", kind: "raw", title: "node:dgram", protocols: rawDatagrams, server: "udpNode" },
   {
     runtime: "deno",
     kind: "peer",
@@ -340,7 +356,7 @@ export const contenders: ReadonlyArray<Contender> = [
     server: "udpDeno",
     flags: ["--unstable-net"]
   },
-  { runtime: "bun", kind: "raw", title: "Bun.udpSocket", protocols: datagrams, server: "udpBun" }
+  { runtime: "bun", kind: "raw", title: "Bun.udpSocket", protocols: rawDatagrams, server: "udpBun" }
 ]
 
 /** One measurement. What the system does not tell, or the load does not know, is `null`. */

@@ -89,7 +89,7 @@ const chosenContenders = ({ name, protocol }: Case): ReadonlyArray<Contender> =>
     contenders.filter(({ installed, kind, only, protocols, ...each }) =>
       each.runtime === runtime && protocols.includes(protocol) && (only?.includes(name) ?? true) &&
       (options.peers || !installed) && (kind === "raw" || kind === "netkit" || !ownAndRaw)
-    )
+    ).sort((a, b) => Number(b.kind === "raw") - Number(a.kind === "raw"))
   )
 
 const progress = (text: string): void => {
