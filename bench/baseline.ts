@@ -10,7 +10,7 @@ import { bestRatio, type Measurement, noiseOf, rawOf, type Report } from "./repo
 
 interface Figure {
   readonly ratio: number
-  /** How far the ratios of single rounds were from it, half of the range. */
+  /** How far it can be trusted, `noiseOf`. */
   readonly noise: number
 }
 
@@ -59,7 +59,7 @@ export const compare = (report: Report): string => {
   const moved = Object.entries(figuresOf(report)).flatMap(([name, { noise, ratio }]) => {
     const then = baseline.figures[name]
     if (then === undefined) return [`  ${name}: ${ratio.toFixed(2)}, new`]
-    const leeway = Math.max(0.05, noise + then.noise)
+    const leeway = Math.max(0.05 * then.ratio, noise + then.noise)
     const by = ratio - then.ratio
     if (Math.abs(by) <= leeway) return []
     return [

@@ -48,11 +48,13 @@ const ratio = (measurement: Measurement, raw: Measurement): number => median(cos
 /** The same of the best rounds: noise only ever adds, so on a busy machine this is nearer the truth. */
 export const bestRatio = (measurement: Measurement, raw: Measurement): number => bestCost(measurement) / bestCost(raw)
 
-/** How far apart the ratios of the rounds are, half of the range. */
+/** How far the best ratio can be trusted: by as much as the second best rounds would have changed it. */
 export const noiseOf = (measurement: Measurement, raw: Measurement): number => {
-  const costs = cost(raw)
-  const ratios = sorted(cost(measurement).map((each, round) => each / costs[round]!))
-  return (ratios.at(-1)! - ratios[0]!) / 2
+  const gap = (each: Measurement): number => {
+    const [first, second = first] = sorted(cost(each))
+    return second! / first! - 1
+  }
+  return bestRatio(measurement, raw) * (gap(measurement) + gap(raw))
 }
 
 const spread = (measurement: Measurement): number => {
