@@ -22,24 +22,36 @@ const placeOf = (url: string, line: number): string => {
   return file === "" ? "" : `  ${file}:${line + 1}`
 }
 
-/** The newest profile of a folder as text: the functions that took most time by themselves. */
+/** Whose code a function is: the collector and system calls have no file. */
+const ownerOf = (name: string, url: string): string => {
+  if (name === "(garbage collector)") return "collector"
+  if (url === "") return "native"
+  if (url.includes("/node_modules/effect/")) return "effect"
+  return url.includes("/.bench/") ? "own" : "runtime"
+}
+
+const shares = (times: ReadonlyMap<string, number>, total: number, count: number): ReadonlyArray<string> => {
+  const top = [...times].sort(([, a], [, b]) => b - a).slice(0, count)
+  return top.map(([name, time]) => `  ${(100 * time / total).toFixed(1).padStart(5)} %  ${name}`)
+}
+
+/** The newest profile of a folder as text: whose code took most time, and which functions by themselves. */
 export const summarize = (folder: string, count: number): string => {
   const profile = JSON.parse(fs.readFileSync(newest(folder), "utf8")) as Profile
-  const names = new Map(profile.nodes.map(({ callFrame: { functionName, lineNumber, url }, id }) => [
-    id,
-    nobody.has(functionName) ? undefined : `${functionName || "(anonymous)"}${placeOf(url, lineNumber)}`
-  ]))
-  const times = new Map<string, number>()
+  const frames = new Map(profile.nodes.map(({ callFrame, id }) => [id, callFrame]))
+  const owners = new Map<string, number>()
+  const functions = new Map<string, number>()
   let total = 0
   profile.samples.forEach((id, index) => {
-    const name = names.get(id)
-    if (name === undefined) return
+    const { functionName, lineNumber, url } = frames.get(id)!
+    if (nobody.has(functionName)) return
     const time = Math.max(0, profile.timeDeltas[index]!)
+    const add = (times: Map<string, number>, name: string) => times.set(name, (times.get(name) ?? 0) + time)
     total += time
-    times.set(name, (times.get(name) ?? 0) + time)
+    add(owners, ownerOf(functionName, url))
+    add(functions, `${functionName || "(anonymous)"}${placeOf(url, lineNumber)}`)
   })
-  const top = [...times].sort(([, a], [, b]) => b - a).slice(0, count)
-  return top.map(([name, time]) => `  ${(100 * time / total).toFixed(1).padStart(5)} %  ${name}`).join("\n")
+  return [...shares(owners, total, owners.size), "", ...shares(functions, total, count)].join("\n")
 }
 
 const newest = (folder: string): string => {
