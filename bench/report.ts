@@ -2,9 +2,9 @@
  * The figures of a run: medians over the rounds, ratios to the bare runtime, how far the rounds were apart; and all that as text.
  */
 import process from "node:process"
-import { type Case, cases, type Contender, type Runtime, type Sample } from "./cases.ts"
+import { type Case, caseNamed, type Contender, loads, type Runtime, type Sample } from "./cases.ts"
 
-export interface Measurement extends Omit<Contender, "server" | "protocols" | "only"> {
+export interface Measurement extends Pick<Contender, "runtime" | "kind" | "title"> {
   readonly case: string
   readonly samples: ReadonlyArray<Sample>
 }
@@ -36,26 +36,37 @@ const median = (values: ReadonlyArray<number>): number => {
 
 const of = (field: keyof Sample, { samples }: Measurement) => samples.map((sample) => sample[field] ?? NaN)
 
-/** CPU time a message; where the system does not tell it, the time that a message takes at the rate seen. */
+/** What each round cost; where the system does not tell it, the time that a message takes at the rate seen. */
 const cost = (measurement: Measurement): ReadonlyArray<number> =>
-  measurement.samples.map(({ cpu, rate }) => cpu ?? 1e6 / rate)
+  measurement.samples.map(({ cost, rate }) => cost ?? (rate === null ? NaN : 1e6 / rate))
+
+/** What the best round cost. */
+export const bestCost = (measurement: Measurement): number => Math.min(...cost(measurement))
 
 const ratio = (measurement: Measurement, raw: Measurement): number => median(cost(measurement)) / median(cost(raw))
 
 /** The same of the best rounds: noise only ever adds, so on a busy machine this is nearer the truth. */
-const bestRatio = (measurement: Measurement, raw: Measurement): number =>
-  Math.min(...cost(measurement)) / Math.min(...cost(raw))
+export const bestRatio = (measurement: Measurement, raw: Measurement): number => bestCost(measurement) / bestCost(raw)
+
+/** How far the best ratio can be trusted: by as much as the second best rounds would have changed it. */
+export const noiseOf = (measurement: Measurement, raw: Measurement): number => {
+  const gap = (each: Measurement): number => {
+    const [first, second = first] = sorted(cost(each))
+    return second! / first! - 1
+  }
+  return bestRatio(measurement, raw) * (gap(measurement) + gap(raw))
+}
 
 const spread = (measurement: Measurement): number => {
   const ordered = sorted(cost(measurement))
   return (ordered.at(-1)! - ordered[0]!) / median(ordered)
 }
 
-const rawOf = ({ case: name, runtime }: Measurement, { measurements }: Report) =>
+export const rawOf = ({ case: name, runtime }: Measurement, { measurements }: Report) =>
   measurements.find((other) => other.case === name && other.runtime === runtime && other.kind === "raw")!
 
 export const render = (report: Report): string => {
-  const measured = cases.filter(({ name }) => report.measurements.some((measurement) => measurement.case === name))
+  const measured = [...new Set(report.measurements.map((measurement) => measurement.case))].map(caseNamed)
   return [
     introduction(report),
     ...measured.map((each) => details(each, report)),
@@ -73,35 +84,47 @@ const details = (each: Case, report: Report): string => {
   const rows = report.measurements.filter((measurement) => measurement.case === each.name).map((measurement) => [
     measurement.runtime,
     measurement.title,
-    Math.round(median(of("rate", measurement))).toLocaleString("en"),
-    measurement.samples.some(({ cpu }) => cpu === null) ? "-" : median(of("cpu", measurement)).toFixed(2),
+    whole(median(of("rate", measurement))),
+    significant(median(of("cost", measurement))),
     measurement.kind === "raw" ? "" : ratio(measurement, rawOf(measurement, report)).toFixed(2),
     measurement.kind === "raw" ? "" : bestRatio(measurement, rawOf(measurement, report)).toFixed(2),
-    median(of("p50", measurement)).toFixed(3),
-    median(of("p99", measurement)).toFixed(3),
-    percent(spread(measurement))
+    fixed(median(of("p50", measurement)), 3),
+    fixed(median(of("p99", measurement)), 3),
+    percent(spread(measurement)),
+    losses(measurement)
   ])
-  const heads = ["", "", "messages/s", "CPU µs/message", "to raw", "best", "p50 ms", "p99 ms", "spread"]
+  const heads = ["", "", "messages/s", loads[each.load].cost, "to raw", "best", "p50 ms", "p99 ms", "spread", "lost"]
   return [bold(each.title), ...table([heads, ...rows], 2)].join("\n")
 }
 
-/** CPU time a message of this SDK as a multiple of the bare runtime's, beside what is aimed at. */
+const whole = (value: number): string => Number.isNaN(value) ? "-" : Math.round(value).toLocaleString("en")
+
+const significant = (value: number): string => value >= 1000 ? whole(value) : fixed(value, 2)
+
+const fixed = (value: number, digits: number): string => Number.isNaN(value) ? "-" : value.toFixed(digits)
+
+const losses = ({ samples }: Measurement): string =>
+  samples.some(({ lost }) => lost !== undefined) ? percent(median(samples.map(({ lost = NaN }) => lost))) : ""
+
+/** What this SDK costs in its best round as a multiple of the bare runtime's best, beside what is aimed at. */
 const summary = (measured: ReadonlyArray<Case>, report: Report): string => {
   const runtimes = [...new Set(report.measurements.map(({ runtime }) => runtime))]
-  const rows = measured.map(({ aim, name, title }) => [
-    title,
-    ...runtimes.map((runtime) => {
-      const own = report.measurements.find((other) =>
-        other.case === name && other.runtime === runtime && other.kind === "netkit"
-      )
-      if (own === undefined) return ""
-      const value = ratio(own, rawOf(own, report))
-      return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
-    }),
-    String(aim)
-  ])
+  const rows = measured.flatMap(({ aim, name, title }) => {
+    const own = report.measurements.filter((other) => other.case === name && other.kind === "netkit")
+    const titles = [...new Set(own.map(({ title }) => title))]
+    return titles.map((each) => [
+      titles.length > 1 ? `${title}: ${each}` : title,
+      ...runtimes.map((runtime) => {
+        const measurement = own.find((other) => other.runtime === runtime && other.title === each)
+        if (measurement === undefined) return ""
+        const value = bestRatio(measurement, rawOf(measurement, report))
+        return `${value <= aim ? " " : "!"} ${value.toFixed(2)}`
+      }),
+      String(aim)
+    ])
+  })
   return [
-    bold("effect-netkit: CPU time a message as a multiple of the bare runtime's (! is above the aim)"),
+    bold("effect-netkit: its cost as a multiple of the bare runtime's, best round to best round (! is above the aim)"),
     ...table([["", ...runtimes, "aim"], ...rows], 1)
   ].join("\n")
 }
@@ -116,7 +139,7 @@ const remarks = ({ measurements }: Report): ReadonlyArray<string> => {
       percent(noisy.spread)
     } apart.`,
     others > noisy.others && `NOISY: other processes had ${percent(others)} of the CPUs meanwhile.`,
-    samples.some(({ cpu }) => cpu === null) &&
+    samples.some(({ cost }) => cost === null) &&
     "CPU time is read on Linux alone; here the ratios are those of the time a message takes."
   ].filter((text) => text !== false)
   return texts.length === 0 ? [] : [texts.join("\n")]

@@ -1,0 +1,23 @@
+/**
+ * A proxy of this SDK: every connection is passed on to the port that it is told.
+ */
+import * as process from "node:process"
+import * as Effect from "effect/Effect"
+import { Net, Server, SocketAddress } from "effect-netkit"
+import { RuntimeNetwork } from "effect-netkit/runtime"
+import { announce } from "./announce.ts"
+
+const upstream = { host: "127.0.0.1", port: Number(process.argv[3]) }
+
+const proxy = Server.make({
+  listen: { host: "127.0.0.1", port: 0 },
+  handler: (connection) => Effect.flatMap(Net.connect(upstream), (other) => Net.relay(connection, other))
+})
+
+Server.serve(proxy).pipe(
+  Effect.tap(({ address }) => SocketAddress.isInetAddress(address) && Effect.sync(() => announce(address.port))),
+  Effect.zipRight(Effect.never),
+  Effect.scoped,
+  Effect.provide(RuntimeNetwork.layer),
+  Effect.runFork
+)
