@@ -29,7 +29,7 @@ export const workerPort: number | undefined = process.env[variable] === undefine
 /** Connections that had not ended in time were reset. */
 export class CutOff extends Data.TaggedError("CutOff")<{ readonly connections: number }> {
   override get message(): string {
-    return `process ${process.pid}: ${this.connections} connections were cut off`
+    return `process ${process.pid}: connections cut off: ${this.connections}`
   }
 }
 
@@ -68,7 +68,7 @@ export interface Options {
 /** Workers that did not end as they should have. */
 export class EndedBadly extends Data.TaggedError("EndedBadly")<{ readonly workers: number }> {
   override get message(): string {
-    return `${this.workers} workers cut connections off, or had to be killed`
+    return `workers that cut connections off, or had to be killed: ${this.workers}`
   }
 }
 

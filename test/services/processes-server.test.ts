@@ -117,7 +117,7 @@ describe.each(runtimes)("under %s", { timeout: 30_000 }, (runtime) => {
     signal("SIGTERM")
     const { code, stderr } = await ended
     expect(code).toBe(1)
-    expect(stderr).toMatch(/1 connections were cut off\n(.|\n)*1 workers cut connections off/)
+    expect(stderr).toMatch(/connections cut off: 1\n(.|\n)*had to be killed: 1\n/)
     expect(pids.filter(isAlive)).toEqual([])
   })
 

@@ -1,6 +1,7 @@
 /**
  * What a TCP balancer does with its connections, to give to `Server.make`: each is joined to the backend with the fewest. As long as no byte
- * has gone either way, a backend that refuses, does not answer or goes away is exchanged for the next one, and the client sees nothing of it.
+ * has gone either way, a backend that refuses, does not answer or goes away is exchanged for the next one, and the client sees nothing of it;
+ * in a drain such a connection is idle, and gets FIN at once.
  *
  * Once bytes have gone, how a connection ends is passed on as it is: FIN as FIN, a reset, a timeout or the end of a drain as RST; a client for
  * whom there is no backend gets RST too. One thing cannot be told: the kernel of a backend that was killed sends FIN where the backend
