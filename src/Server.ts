@@ -112,7 +112,7 @@ export interface Running extends Started {
    * `awaitConnections("==", 0)` after `suspend` means that nobody is left.
    */
   readonly awaitConnections: (comparison: "<" | "<=" | "==" | ">=" | ">", count: number) => Effect.Effect<void>
-  /** Changes limits; those that are not named stay. Nobody who is connected already is cut off. */
+  /** Changes limits; those that are not named stay, `undefined` is the default again. Nobody who is connected already is cut off. */
   readonly update: (limits: LimitOptions) => Effect.Effect<void, InvalidOption>
   /** Closes the listening socket. Connections live on; those that are accepted and wait for a handler will have one. */
   readonly suspend: Effect.Effect<void>
