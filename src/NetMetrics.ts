@@ -48,7 +48,8 @@ export const connectionsEnded: Metric.Metric.Counter<number> = counter(
 )
 
 /**
- * Bytes that clients have sent. Counted when a connection ends, and every ten seconds while it lives.
+ * Bytes that clients have sent. Counted when a connection ends, and while it lives every ten seconds in which something
+ * moves; after a quiet time it may take up to 160.
  *
  * @category servers
  */
@@ -79,7 +80,8 @@ export const handlerDuration: Metric.Metric.Histogram<number> = Metric.histogram
 )
 
 /**
- * Datagrams that have come to a `UdpServer`, dropped ones included. Counted every ten seconds, and at its end.
+ * Datagrams that have come to a `UdpServer`, dropped ones included. Counted at its end, and before that as
+ * `bytesRead` is.
  *
  * @category servers
  */

@@ -104,8 +104,9 @@ const start = <E, R>(
     yield* regularly(() => {
       const { received } = socket
       const now = { received, sent: socket.outbound.sent, dropped: socket.queue.dropped }
-      metrics.datagrams(now, counted)
+      const moved = metrics.datagrams(now, counted)
       counted = now
+      return moved
     })
     yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
     handlers.start()

@@ -6,6 +6,7 @@ import {
   Chunk,
   Context,
   DefaultServices,
+  Duration,
   Effect,
   HashMap,
   Logger,
@@ -87,9 +88,11 @@ describe("metrics", () => {
       })
     }).pipe(Effect.provide(MemoryNetwork.layer)))
 
-  it.scoped("of a connection that lives, every ten seconds; by its address where it has no name", () =>
+  it.scoped("of a connection that lives, every ten seconds while it moves; by its address where it has no name", () =>
     Effect.gen(function* () {
-      const { address } = yield* Server.serve(Server.make({ listen: "127.0.0.1:0", handler: echo }))
+      const { address } = yield* Server.serve(
+        Server.make({ listen: "127.0.0.1:0", idleTimeout: Duration.infinity, handler: echo })
+      )
       const client = yield* Net.connect(address)
       yield* client.write("hello")
       yield* client.readExactly(5)
@@ -100,6 +103,11 @@ describe("metrics", () => {
       yield* client.readExactly(5)
       yield* TestClock.adjust("10 seconds")
       expect(yield* figures(String(address))).toMatchObject({ bytes_read_total: 10, bytes_written_total: 10 })
+      yield* TestClock.adjust("1 hour")
+      yield* client.write("at last")
+      yield* client.readExactly(7)
+      yield* TestClock.adjust("160 seconds")
+      expect(yield* figures(String(address))).toMatchObject({ bytes_read_total: 17, bytes_written_total: 17 })
     }).pipe(Effect.provide(MemoryNetwork.layer)))
 
   it.scoped("of a server of datagrams", () =>

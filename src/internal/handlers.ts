@@ -167,9 +167,11 @@ export class Handlers implements Timekeeper, Enforcer {
     this.regulate()
   }
 
-  /** Brings the bytes of connections that live over to the metrics. */
-  countTraffic(): void {
-    for (const session of this.#sessions) session.countTraffic()
+  /** Brings the bytes of connections that live over to the metrics. Whether there were any. */
+  countTraffic(): boolean {
+    let moved = false
+    for (const session of this.#sessions) moved = session.countTraffic() || moved
+    return moved
   }
 
   // --- coming in ---

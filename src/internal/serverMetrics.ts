@@ -2,6 +2,7 @@
  * What a server tells the metrics: a few additions a connection, none a message. Bytes and datagrams are counted where they are anyway, and
  * brought over from time to time.
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Metric from "effect/Metric"
 import * as MetricLabel from "effect/MetricLabel"
@@ -54,21 +55,22 @@ export class ServerMetrics {
     NetMetrics.connectionsEnded.unsafeUpdate(1, this.#labelsOf(reason))
   }
 
-  /** What has come since `before`. */
-  traffic(now: Traffic, before: Traffic): void {
-    this.#add(NetMetrics.bytesRead, now.read - before.read)
-    this.#add(NetMetrics.bytesWritten, now.written - before.written)
+  /** What has come since `before`. Whether anything has. */
+  traffic(now: Traffic, before: Traffic): boolean {
+    const read = this.#add(NetMetrics.bytesRead, now.read - before.read)
+    return this.#add(NetMetrics.bytesWritten, now.written - before.written) || read
   }
 
-  /** What has come since `before`. */
-  datagrams(now: Datagrams, before: Datagrams): void {
-    this.#add(NetMetrics.datagramsReceived, now.received - before.received)
-    this.#add(NetMetrics.datagramsSent, now.sent - before.sent)
+  /** What has come since `before`. Whether anything has. */
+  datagrams(now: Datagrams, before: Datagrams): boolean {
+    const received = this.#add(NetMetrics.datagramsReceived, now.received - before.received)
     this.#add(NetMetrics.datagramsDropped, now.dropped - before.dropped)
+    return this.#add(NetMetrics.datagramsSent, now.sent - before.sent) || received
   }
 
-  #add(metric: Metric.Metric.Counter<number>, count: number): void {
+  #add(metric: Metric.Metric.Counter<number>, count: number): boolean {
     if (count > 0) metric.unsafeUpdate(count, this.#labels)
+    return count > 0
   }
 
   #labelsOf(reason: string): Labels {
@@ -80,11 +82,22 @@ export class ServerMetrics {
   }
 }
 
-/** Calls back every ten seconds, and when the scope closes. */
-export const regularly = (callback: () => void): Effect.Effect<void, never, Scope.Scope> => {
-  const once = Effect.sync(callback)
+const soonest = Duration.seconds(10)
+const latest = Duration.seconds(160)
+
+/**
+ * Brings figures over every ten seconds while they move, less and less often (to every 160) while they do not, and when the scope closes.
+ * `bringOver` tells whether they have moved.
+ */
+export const regularly = (bringOver: () => boolean): Effect.Effect<void, never, Scope.Scope> => {
+  const once = Effect.sync(bringOver)
+  const loop = (pause: Duration.Duration): Effect.Effect<never> =>
+    Effect.flatMap(
+      Effect.zipRight(Effect.sleep(pause), once),
+      (moved) => loop(moved ? soonest : Duration.min(Duration.times(pause, 2), latest))
+    )
   return Effect.zipRight(
     Effect.addFinalizer(() => once),
-    Effect.forkScoped(Effect.interruptible(Effect.forever(Effect.zipRight(Effect.sleep("10 seconds"), once))))
+    Effect.forkScoped(Effect.interruptible(loop(soonest)))
   )
 }

@@ -95,12 +95,13 @@ export class Session extends Entry implements Member, Watched {
     return { remoteAddress, localAddress, state, ...connection.figures }
   }
 
-  /** Brings its bytes over to the metrics. */
-  countTraffic(): void {
+  /** Brings its bytes over to the metrics. Whether there were any. */
+  countTraffic(): boolean {
     const { inbound, outbound } = this.connection
     const now = { read: inbound.total, written: outbound.total }
-    this.metrics.traffic(now, this.#counted)
-    this.#counted = now
+    const moved = this.metrics.traffic(now, this.#counted)
+    if (moved) this.#counted = now
+    return moved
   }
 
   look(now: number): number {
