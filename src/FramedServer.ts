@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -64,11 +65,37 @@ export const handler = <Out, In, E = never, R = never>(
   return (connection) => {
     const session = new FramedImpl(connection as ConnectionImpl, codec)
     const onMessage = options.handler(session)
-    return Effect.isEffect(onMessage)
-      ? Effect.flatMap(onMessage, (onMessage) => serve(session, onMessage, onFrameError))
-      : serve(session, onMessage, onFrameError)
+    return Effect.catchSomeDefect(
+      Effect.isEffect(onMessage)
+        ? Effect.flatMap(onMessage, (onMessage) => serve(session, onMessage, onFrameError))
+        : serve(session, onMessage, onFrameError),
+      (defect) => defect === ending ? Option.some(Effect.void) : Option.none()
+    )
   }
 }
+
+const ending = Symbol("effect-netkit/FramedServer/end")
+
+/**
+ * Ends the session from a message handler, in order: replies so far are sent, messages that have come after this one are not handled, and
+ * the connection is closed.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { FramedServer, Framing } from "effect-netkit"
+ *
+ * const polite = FramedServer.make({
+ *   listen: "127.0.0.1:7788",
+ *   codec: Framing.lines().pipe(Framing.text()),
+ *   handler: (session) => (line) =>
+ *     line === "quit" ? Effect.zipRight(session.send("goodbye"), FramedServer.end) : `you said ${line}`
+ * })
+ * ```
+ *
+ * @category handlers
+ */
+export const end: Effect.Effect<never> = Exit.die(ending)
 
 /**
  * A server of messages, described as a whole.

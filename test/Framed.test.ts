@@ -17,8 +17,9 @@ const pair = Effect.gen(function* () {
 
 const server = <E>(options: Omit<Parameters<typeof FramedServer.make<string, string, E>>[0], "listen" | "codec">) =>
   Effect.gen(function* () {
-    const { address } = yield* Server.serve(FramedServer.make({ listen: { port: 0 }, codec: lines, ...options }))
-    return { address, client: yield* Framed.connect(address, lines) }
+    const running = yield* Server.serve(FramedServer.make({ listen: { port: 0 }, codec: lines, ...options }))
+    const { address } = running
+    return { address, running, client: yield* Framed.connect(address, lines) }
   })
 
 describe("Framed", () => {
@@ -204,6 +205,22 @@ describe("FramedServer", () => {
         "value 3"
       ])
     }))
+
+  onMemory(
+    "ends where a handler says so: what was said before is sent, what comes after is not handled",
+    () =>
+      Effect.gen(function* () {
+        const { client, running } = yield* server({
+          handler: (session) => (line) =>
+            line === "quit" ? Effect.zipRight(session.send("goodbye"), FramedServer.end) : `value ${line}`
+        })
+        yield* client.sendAll(["1", "quit", "2"])
+        const replies = yield* Stream.runCollect(client.messages)
+        expect(Chunk.toReadonlyArray(replies)).toEqual(["value 1", "goodbye"])
+        yield* running.awaitConnections("==", 0)
+        expect((yield* running.status).ended).toMatchObject({ completed: 1 })
+      })
+  )
 
   onMemory("sends the replies of one batch as one", () =>
     Effect.gen(function* () {

@@ -35,7 +35,7 @@ export const udp = ({ drainTimeout, ipv6Only, listen, reusePort, zone }: DnsServ
 /** What cannot be answered ends its connection: whoever sent it is no client. */
 const connectionHandler = (zone: Zone) => {
   const respond = Responder.make(zone)
-  const handler = () => (query: Uint8Array) => respond(query, "tcp") ?? Effect.interrupt
+  const handler = () => (query: Uint8Array) => respond(query, "tcp") ?? FramedServer.end
   return FramedServer.handler({ codec: Message.framing, handler })
 }
 

@@ -44,7 +44,7 @@ const methods = () => {
       state = "shut down"
       return null
     }),
-    exit: () => Effect.interrupt
+    exit: () => FramedServer.end
   }
 }
 

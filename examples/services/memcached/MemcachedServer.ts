@@ -20,4 +20,4 @@ export const makeHandler = (maxMemory: number) =>
 
 /** After `quit` the handler ends, and with it the connection. */
 const answer = (cache: Cache, request: Memcached.Request) =>
-  request.words[0] === "quit" ? Effect.interrupt : execute(cache, request)
+  request.words[0] === "quit" ? FramedServer.end : execute(cache, request)

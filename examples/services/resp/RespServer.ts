@@ -26,7 +26,7 @@ const session = (store: Store) => (client: Session) => (command: Resp.Command) =
   if (command[0] === undefined) return
   const name = text(command[0]).toUpperCase()
   // The end of the handler is the end of the connection, whatever else the client has sent.
-  return name === "QUIT" ? Effect.zipRight(client.send(Resp.OK), Effect.interrupt) : execute(store, name, command)
+  return name === "QUIT" ? Effect.zipRight(client.send(Resp.OK), FramedServer.end) : execute(store, name, command)
 }
 
 const reason = (error: NetError.FrameError): string =>
