@@ -1,0 +1,55 @@
+/**
+ * What was asked for and cannot be had: an option that is wrong, one that the runtime has not, and what nobody has a name for.
+ */
+import * as Data from "effect/Data"
+import { describe, type Operation, type SocketErrorProps, TypeId } from "../internal/socketError.ts"
+import type { Capability } from "../Transport.ts"
+
+/**
+ * This runtime cannot do what was asked. Nothing was opened or changed. The support table in the README lists all cases.
+ *
+ * @category errors
+ */
+export class Unsupported extends Data.TaggedError("Unsupported")<{
+  readonly operation: Operation
+  readonly capability: Capability
+  readonly runtime: string
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return `${this.operation}: ${this.runtime} cannot do ${this.capability}; see the support table`
+  }
+}
+
+/**
+ * An option that cannot be meant, found before any socket is opened.
+ *
+ * @category errors
+ */
+export class InvalidOption extends Data.TaggedError("InvalidOption")<{
+  readonly option: string
+  readonly value: unknown
+  readonly expected: string
+  /** What it is instead, where its text does not show that. */
+  readonly found?: string | undefined
+}> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    const found = this.found === undefined ? "" : `, but ${this.found}`
+    return `${this.option} ${String(this.value)}: not ${this.expected}${found}`
+  }
+}
+
+/**
+ * A failure that the SDK has no name for; `code` and `cause` are the runtime's.
+ *
+ * @category errors
+ */
+export class Unknown extends Data.TaggedError("Unknown")<
+  SocketErrorProps & { readonly code?: string | undefined; readonly reason: string }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, this.code === undefined ? this.reason : `${this.reason} (${this.code})`)
+  }
+}
