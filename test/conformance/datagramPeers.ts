@@ -60,6 +60,10 @@ const refused: Draft["run"] = Effect.gen(function* () {
   })
   yield* Effect.replicateEffect(refusedOnce, 3)
   yield* failsWith(Udp.request(socket, "anybody?"), "a request to nobody", "ConnectionRefused")
+  const before = (yield* socket.stats).errors
+  yield* Effect.retry(socket.send("anybody?"), { times: 3 })
+  yield* Effect.repeat(Effect.zipRight(pause(1), socket.stats), { until: ({ errors }) => errors > before })
+  yield* failsWith(socket.send("anybody?"), "a send after the refusal", "ConnectionRefused")
   const peer = yield* Udp.bind(dead)
   yield* Effect.retry(socket.send("hello"), { times: 3 })
   yield* peer.send("welcome", (yield* peer.receive).from)
