@@ -3,6 +3,7 @@
  * it is by then. This wraps an adapter's `listen`, and lets TCP and abstract names, which have no file, through.
  * No call gives way between a look at a file and what is done to it; and none is deleted before it was moved aside and looked at again.
  */
+import { Buffer } from "node:buffer"
 import { chmodSync, lstatSync, renameSync, unlinkSync } from "node:fs"
 import { resolve } from "node:path"
 import process from "node:process"
@@ -32,6 +33,7 @@ const settling = 50
 class SocketFile {
   readonly #sockets: Sockets
   readonly #request: ListenRequest
+  readonly #given: ListenRequest["endpoint"]
   readonly #events: ListenEvents
   readonly #file: string
   #attempts = 0
@@ -43,9 +45,11 @@ class SocketFile {
   #sheltered: string | undefined
   #failure: { readonly error: unknown } | undefined
 
+  /** The runtimes delete the path that they were given: by its full name, as the folder may be another one by then. */
   constructor(sockets: Sockets, request: ListenRequest, events: ListenEvents, file: string) {
     this.#sockets = sockets
-    this.#request = request
+    this.#request = Buffer.byteLength(file) <= maxPathBytes ? { ...request, endpoint: { path: file } } : request
+    this.#given = request.endpoint
     this.#events = events
     this.#file = file
     this.#listen()
@@ -117,7 +121,7 @@ class SocketFile {
       return handle.close()
     }
     this.#events.onListening({
-      localAddress: handle.localAddress,
+      localAddress: this.#given,
       pause: () => handle.pause(),
       resume: () => handle.resume(),
       close: () => {

@@ -13,6 +13,7 @@ const rows: Record<Capability, string> = {
   unixAbstract: "abstract names of Unix domain sockets",
   datagram: "UDP",
   datagramReusePort: "UDP `reusePort`: several processes share a port and its senders",
+  datagramBuffers: "UDP: `recvBufferSize` and `sendBufferSize`",
   datagramErrors: "UDP: why a datagram was not sent, and that a connected peer refuses, is told",
   multicastSourceV6: "UDP: `source` of an IPv6 multicast group",
   localAddress: "`localAddress` and `localPort` of an outgoing connection",

@@ -145,6 +145,8 @@ export interface Capabilities {
   readonly datagram: boolean
   /** Datagram sockets of several processes share a port. */
   readonly datagramReusePort: boolean
+  /** The kernel's buffers of a datagram socket take the sizes asked for. */
+  readonly datagramBuffers: boolean
   /** Why a datagram was not sent or not delivered is told: unreachable, or refused by the peer of a connected socket. */
   readonly datagramErrors: boolean
   /** A group of IPv6 can be joined for one source alone. */

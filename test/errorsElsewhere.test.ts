@@ -2,7 +2,7 @@
  * The table of errors, of what wants another network, other rights or fewer descriptors: it runs in a child process of
  * the same runtime. What this machine has no means for is skipped, with the reason printed.
  */
-import { spawnSync } from "node:child_process"
+import { execFileSync, spawnSync } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -167,6 +167,25 @@ describe("with a permission for a name alone", () => {
     const [byName, byAddress] = elsewhere([], attempts, ["run", ...flags])
     holds(byName!, { tag: "ConnectionRefused", operation: "connect", address: "localhost:9" })
     holds(byAddress!, { tag: "PermissionDenied", operation: "connect", address: "127.0.0.1:9" })
+  })
+})
+
+describe("with a permission for one address of this machine", () => {
+  it.runIf(runtime === "deno")("Deno sends datagrams to a peer there", () => {
+    const input = `
+import { Effect } from "effect"
+import { Udp } from "effect-netkit"
+import { DenoNetwork } from "effect-netkit/deno"
+const talk = Effect.gen(function*() {
+  const peer = yield* Udp.bind("127.0.0.1:0")
+  const socket = yield* Udp.connect(peer.address)
+  yield* socket.send("hello")
+  return (yield* peer.receive).bytes.length
+})
+console.log(await Effect.runPromise(Effect.scoped(talk).pipe(Effect.provide(DenoNetwork.layer))))`
+    const flags = ["run", "--quiet", "--no-prompt", "--allow-net=127.0.0.1", "-"]
+    const cwd = fileURLToPath(new URL("..", import.meta.url))
+    expect(String(execFileSync(process.execPath, flags, { input, cwd, timeout: 15_000 }))).toBe("5\n")
   })
 })
 

@@ -90,6 +90,25 @@ describe.skipIf(process.platform === "win32")("the file of a Unix socket", () =>
       }
     })))
 
+  it("is the one that was bound, wherever the process has gone since", () =>
+    run(Effect.gen(function* () {
+      const start = process.cwd()
+      const elsewhere = fs.mkdtempSync(join(folder, "elsewhere-"))
+      const path = newPath()
+      const name = path.slice(folder.length + 1)
+      fs.writeFileSync(join(elsewhere, name), "another's")
+      process.chdir(folder)
+      yield* Effect.addFinalizer(() => Effect.sync(() => process.chdir(start)))
+      yield* Effect.scoped(Effect.gen(function* () {
+        const { address } = yield* server(name)
+        expect(String(address)).toBe(`unix:${name}`)
+        process.chdir(elsewhere)
+        expect(yield* answer({ path })).toBe("hello")
+      }))
+      expect(left(path)).toEqual([])
+      expect(fs.readFileSync(name, "utf8")).toBe("another's")
+    })))
+
   it.skipIf(noPython)("is taken over from a process that was killed", () =>
     run(Effect.gen(function* () {
       const path = newPath()

@@ -153,6 +153,7 @@ export const transport: Transport = {
     unixAbstract: process.platform === "linux",
     datagram: true,
     datagramReusePort: true,
+    datagramBuffers: true,
     datagramErrors: true,
     multicastSourceV6: true
   },

@@ -19,13 +19,14 @@ import { requestNet } from "./DenoApi.ts"
 export const bindDatagram = (request: DatagramRequest, events: BindDatagramEvents): Cancel => {
   let cancel: Cancel | undefined
   let cancelled = false
+  const local = localized(request)
   const open = async () => {
-    for (const endpoint of [request.endpoint, request.remote ?? request.endpoint]) {
+    for (const endpoint of [local.endpoint, local.remote ?? local.endpoint]) {
       const permitted = await requestNet(endpoint)
       if (cancelled) return
       if (!permitted) return events.onFail(notCapable(endpoint))
     }
-    cancel = bindCompat(localized(request), {
+    cancel = bindCompat(local, {
       onOpen: (handle) => filtered(events.onOpen(ordered(handle)), request.remote),
       onFail: (error) => events.onFail(error)
     })

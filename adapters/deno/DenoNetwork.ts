@@ -128,6 +128,7 @@ export const transport: Transport = {
     unixAbstract: process.platform === "linux",
     datagram: true,
     datagramReusePort: false,
+    datagramBuffers: false,
     datagramErrors: false,
     multicastSourceV6: false
   },

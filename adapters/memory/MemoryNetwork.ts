@@ -63,6 +63,7 @@ const capabilities: Capabilities = {
   unixAbstract: true,
   datagram: true,
   datagramReusePort: true,
+  datagramBuffers: true,
   datagramErrors: true,
   multicastSourceV6: true
 }

@@ -4,6 +4,7 @@
  * it, so its look-up answers at once; without that a datagram would wait for the next tick, and be lost by a close.
  */
 import * as dgram from "node:dgram"
+import { setImmediate } from "node:timers"
 import type {
   BindDatagramEvents,
   DatagramEvents,
@@ -22,6 +23,14 @@ const lookup =
   ((host: string, family: number, callback: (error: null, host: string, family: number) => void) =>
     callback(null, host, family)) as unknown as Lookup
 
+/**
+ * Node says what became of a datagram before it goes back to the event loop: who sends on and on would keep it from
+ * timers and from what comes. So every 64th answer waits for the loop.
+ */
+const fairly = (done: OutgoingDatagram["done"]): OutgoingDatagram["done"] =>
+  ++answers % 64 === 0 ? (error) => setImmediate(done, error) : done
+let answers = 0
+
 const familyOf = ({ host }: InetEndpoint): 4 | 6 => host.includes(":") ? 6 : 4
 
 export const bindDatagram = (request: DatagramRequest, events: BindDatagramEvents): Cancel => {
@@ -31,7 +40,7 @@ export const bindDatagram = (request: DatagramRequest, events: BindDatagramEvent
     type: family === 6 ? "udp6" : "udp4",
     reuseAddr: reuseAddress,
     ...(reusePort ? { reusePort } : {}),
-    ipv6Only,
+    ipv6Only: ipv6Only && family === 6,
     lookup
   } as dgram.SocketOptions)
   let settled = false
@@ -96,8 +105,8 @@ export class NodeDatagram implements DatagramHandle {
 
   send({ bytes, done, to }: OutgoingDatagram): void {
     try {
-      if (to === undefined) this.#socket.send(bytes, done)
-      else this.#socket.send(bytes, to.port, to.host, done)
+      if (to === undefined) this.#socket.send(bytes, fairly(done))
+      else this.#socket.send(bytes, to.port, to.host, fairly(done))
     } catch (error) {
       done(error)
     }

@@ -161,6 +161,7 @@ export const transport: Transport = {
     unixAbstract: hasAbstractNames,
     datagram: true,
     datagramReusePort: hasReusePort,
+    datagramBuffers: true,
     datagramErrors: true,
     multicastSourceV6: true
   },

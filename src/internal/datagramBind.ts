@@ -14,7 +14,7 @@ import type { Transport } from "../Transport.ts"
 import * as DatagramOptions from "./datagramOptions.ts"
 import { reachable } from "./datagramOutbound.ts"
 import { type DatagramEnvironment, DatagramSocketImpl } from "./datagramSocket.ts"
-import { resolve } from "./lookup.ts"
+import { familyOf, resolve } from "./lookup.ts"
 import * as Options from "./options.ts"
 
 /** How to open a connected datagram socket. */
@@ -56,7 +56,8 @@ export const connect = (input: SocketAddress.AddressInput, options: UdpConnectOp
     const transport = yield* Network
     const address = yield* inet(input)
     const resolved = yield* Options.checked(() => resolveConnect(address, options, transport))
-    const remote = reachable(yield* resolve(transport, address, "connect"))
+    const family = resolved.localAddress === undefined ? undefined : familyOf(resolved.localAddress)
+    const remote = reachable(yield* resolve(transport, address, "connect", family))
     const { localAddress = remote.host.includes(":") ? "::" : "0.0.0.0", localPort = 0 } = resolved
     const endpoint = { host: localAddress, port: localPort }
     return yield* open<NetError.ConnectError>(
@@ -77,7 +78,13 @@ const inet = (input: SocketAddress.AddressInput): Effect.Effect<SocketAddress.In
 
 const resolveConnect = (address: SocketAddress.InetAddress, options: UdpConnectOptions, transport: Transport) => {
   if (address.port === 0) throw new NetError.InvalidOption({ option: "port", value: 0, expected: "a port to send to" })
-  return { ...DatagramOptions.resolve(options, transport, "connect"), ...Options.local(options) }
+  const resolved = { ...DatagramOptions.resolve(options, transport, "connect"), ...Options.local(options) }
+  const { localAddress } = resolved
+  if (localAddress !== undefined && (familyOf(address.host) ?? familyOf(localAddress)) !== familyOf(localAddress)) {
+    const expected = `of one family with ${address.host}`
+    throw new NetError.InvalidOption({ option: "localAddress", value: localAddress, expected })
+  }
+  return resolved
 }
 
 const open = <E extends NetError.NetError>(

@@ -39,10 +39,13 @@ export interface UdpOptions extends UdpSettings {
   readonly ipv6Only?: boolean | undefined
   /**
    * Bytes that the kernel holds for this process before it drops. The system has a maximum of its own. Default: the
-   * system's.
+   * system's. Not on Deno: `Unsupported`.
    */
   readonly recvBufferSize?: number | undefined
-  /** Bytes that the kernel holds of what was sent. The system has a maximum of its own. Default: the system's. */
+  /**
+   * Bytes that the kernel holds of what was sent. The system has a maximum of its own. Default: the system's. Not on
+   * Deno: `Unsupported`.
+   */
   readonly sendBufferSize?: number | undefined
   /** How many datagrams may wait to be received. Default 1024. */
   readonly capacity?: number | undefined
@@ -90,6 +93,10 @@ export const resolve = (options: UdpOptions, transport: Transport, operation: "b
   const reusePort = options.reusePort ?? false
   Options.needs(transport, "datagram", true, operation)
   Options.needs(transport, "datagramReusePort", reusePort, operation)
+  const recvBufferSize = bufferSize("recvBufferSize", options.recvBufferSize)
+  const sendBufferSize = bufferSize("sendBufferSize", options.sendBufferSize)
+  const hasSize = recvBufferSize !== undefined || sendBufferSize !== undefined
+  Options.needs(transport, "datagramBuffers", hasSize, operation)
   return {
     settings: resolveSettings(options),
     bounds: {
@@ -106,8 +113,8 @@ export const resolve = (options: UdpOptions, transport: Transport, operation: "b
     reuseAddress: options.reuseAddress ?? false,
     reusePort,
     ipv6Only: options.ipv6Only ?? false,
-    recvBufferSize: bufferSize("recvBufferSize", options.recvBufferSize),
-    sendBufferSize: bufferSize("sendBufferSize", options.sendBufferSize)
+    recvBufferSize,
+    sendBufferSize
   }
 }
 

@@ -57,8 +57,8 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   readonly #transport: Transport
   #errors = 0
   #receivers: Array<Receiver> = []
-  /** What the network said of the peer while nobody waited, for the next receive. */
-  #refusal: NetError.DatagramReceiveError | undefined
+  /** What the network said of the peer while nobody waited, for the next receive or send. */
+  #refusal: { readonly cause: unknown } | undefined
   #lastSender: InetAddress
   #closing = false
   #released = false
@@ -108,12 +108,24 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   readonly #arrival = this.#wait(() => this.receive)
   readonly #arrivalOfAny = this.#wait(() => this.#receiveAll)
 
-  /** Why there is nothing to wait for, if so. What the network has said is said once. */
+  /** Why there is nothing to wait for, if so. */
   #news(): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
-    if (this.#closing) return Exit.fail(this.#closedByUs("receive"))
+    return this.#closing ? Exit.fail(this.#closedByUs("receive")) : this.#refused("receive")
+  }
+
+  /** What the network has said is said once. */
+  #refused(operation: "receive" | "send"): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
     const refusal = this.#refusal
     this.#refusal = undefined
-    return refusal && Exit.fail(refusal)
+    return refusal && Exit.fail(this.#reported(operation, refusal.cause))
+  }
+
+  #reported(operation: "receive" | "send", cause: unknown): NetError.DatagramReceiveError {
+    return NetError.fromFailure(this.#transport.classify(cause), receiveKinds, {
+      operation,
+      address: this.remoteAddress,
+      cause
+    })
   }
 
   /** The wait for something to receive, and then `retry`; run many times. Without a canceler, as `Inbound.wait`. */
@@ -141,11 +153,14 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   /** Connected, the second argument is none of ours: `Effect.forEach(messages, connection.send)` gives an index. */
   readonly send = (message: Message, to?: AddressInput): Effect.Effect<void, NetError.DatagramError> =>
-    Effect.suspend(() => this.outbound.send(message, this.remoteAddress === undefined ? to : undefined))
+    Effect.suspend(() =>
+      this.#refused("send") ?? this.outbound.send(message, this.remoteAddress === undefined ? to : undefined)
+    )
 
   readonly sendMany = (
     messages: Iterable<Message | readonly [Message, AddressInput]>
-  ): Effect.Effect<void, NetError.DatagramError> => Effect.suspend(() => this.outbound.sendMany(messages))
+  ): Effect.Effect<void, NetError.DatagramError> =>
+    Effect.suspend(() => this.#refused("send") ?? this.outbound.sendMany(messages))
 
   // --- options and groups ---
 
@@ -205,14 +220,8 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     nextTurn()
     this.#errors++
     if (this.remoteAddress === undefined) return
-    const props = { operation: "receive", address: this.remoteAddress, cause } as const
-    const error = NetError.fromFailure<NetError.DatagramReceiveError>(
-      this.#transport.classify(cause),
-      receiveKinds,
-      props
-    )
-    if (this.requests.fail(error)) return
-    this.#refusal = error
+    if (this.requests.fail(this.#reported("receive", cause))) return
+    this.#refusal = { cause }
     this.#wakeReceivers()
   }
 

@@ -119,7 +119,8 @@ const asking: Partial<Record<Capability, Draft["run"]>> = {
   localAddress: Net.connect("127.0.0.1:9", { localAddress: "127.0.0.1" }),
   unixAbstract: Net.listen({ path: "\0effect-netkit" }),
   datagram: Udp.bind(local),
-  datagramReusePort: Udp.bind(local, { reusePort: true })
+  datagramReusePort: Udp.bind(local, { reusePort: true }),
+  datagramBuffers: Udp.bind(local, { recvBufferSize: 65536 })
 }
 
 const isRefused = (capability: Capability): Effect.Effect<void, PropertyFailure, Network> => {

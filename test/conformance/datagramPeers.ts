@@ -60,6 +60,10 @@ const refused: Draft["run"] = Effect.gen(function* () {
   })
   yield* Effect.replicateEffect(refusedOnce, 3)
   yield* failsWith(Udp.request(socket, "anybody?"), "a request to nobody", "ConnectionRefused")
+  const before = (yield* socket.stats).errors
+  yield* Effect.retry(socket.send("anybody?"), { times: 3 })
+  yield* Effect.repeat(Effect.zipRight(pause(1), socket.stats), { until: ({ errors }) => errors > before })
+  yield* failsWith(socket.send("anybody?"), "a send after the refusal", "ConnectionRefused")
   const peer = yield* Udp.bind(dead)
   yield* Effect.retry(socket.send("hello"), { times: 3 })
   yield* peer.send("welcome", (yield* peer.receive).from)
@@ -125,6 +129,8 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unkn
     ["overflow", Udp.bind(local, { overflow: "drop-all" as never })],
     ["multicastInterface", Udp.bind(local, { multicastInterface: "" })],
     ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "somewhere" })],
+    ["localAddress", Udp.connect("127.0.0.1:9", { localAddress: "::1" })],
+    ["localAddress", Udp.connect("[::1]:9", { localAddress: "127.0.0.1" })],
     ["localPort", Udp.connect("127.0.0.1:9", { localPort: -1 })],
     ["concurrency", UdpServer.make({ listen: local, handler: () => {}, concurrency: 0 }).serve],
     ["drainTimeout", UdpServer.make({ listen: local, handler: () => {}, drainTimeout: -1 }).serve],
@@ -163,16 +169,14 @@ const named: Draft["run"] = Effect.gen(function* () {
   yield* failsWith(socket.send("x", "/tmp/x"), "sending to a path", "InvalidOption")
 })
 
+const buffers: Draft["run"] = Effect.gen(function* () {
+  const [a, b] = yield* two({ recvBufferSize: 65536, sendBufferSize: 65536 })
+  yield* b.send("buffered", a.address)
+  yield* equal(text((yield* a.receive).bytes), "buffered", "what came")
+})
+
 const settings: Draft["run"] = Effect.gen(function* () {
-  const options = {
-    recvBufferSize: 262144,
-    sendBufferSize: 262144,
-    ttl: 3,
-    multicastTtl: 2,
-    multicastLoopback: true,
-    broadcast: true
-  }
-  const [a, b] = yield* two(options)
+  const [a, b] = yield* two({ ttl: 3, multicastTtl: 2, multicastLoopback: true, broadcast: true })
   yield* b.configure({ ttl: 64, broadcast: false, multicastTtl: 255 })
   yield* b.send("configured", a.address)
   yield* equal(text((yield* a.receive).bytes), "configured", "what came")
@@ -199,6 +203,7 @@ export const datagramPeers = group(
       run: shared({ reusePort: true })
     },
     { name: "options are taken", source: "tokio udp", run: settings },
+    { name: "sizes of buffers are taken, or refused", source: "measured", needs: ["datagramBuffers"], run: buffers },
     { name: "wrong options are named before the transport is asked", source: "promise: bounded", run: named }
   ],
   "30 seconds",

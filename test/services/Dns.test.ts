@@ -661,6 +661,17 @@ describe("server and client", () => {
       expect(Option.isNone(yield* Fiber.join(end))).toBe(true)
     }))
 
+  onMemory("a connection that asks an octet now and then is closed", () =>
+    Effect.gen(function* () {
+      const { address } = yield* Server.serve(DnsServer.make({ zone, listen, idleTimeout: "3 seconds" }))
+      const connection = yield* Net.connect(address)
+      const trickle = Effect.zipRight(connection.write(Uint8Array.of(255)), Effect.sleep("1 second"))
+      yield* Effect.fork(Effect.forever(trickle))
+      const end = yield* Effect.fork(connection.closed)
+      yield* TestClock.adjust("10 seconds")
+      yield* Fiber.join(end)
+    }))
+
   onMemory("a query is sent again, and answered by its own answer only", () =>
     Effect.gen(function* () {
       const respond = Responder.make(zone)

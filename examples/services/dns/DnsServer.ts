@@ -42,7 +42,14 @@ const connectionHandler = (zone: Zone) => {
 export const tcp = (options: DnsServerOptions): Server.Server => {
   const { maxConnections = 512, idleTimeout = "10 seconds", session, zone, ...rest } = options
   const handler = connectionHandler(zone)
-  return Server.make({ ...rest, maxConnections, readTimeout: idleTimeout, handler: session?.(handler) ?? handler })
+  return Server.make({
+    // As many as may connect could trickle their queries, and nobody else would get in.
+    minThroughput: { bytesPerSecond: 1024, grace: idleTimeout },
+    ...rest,
+    maxConnections,
+    readTimeout: idleTimeout,
+    handler: session?.(handler) ?? handler
+  })
 }
 
 /** A name server that runs. Its figures are those of both halves together. */
