@@ -86,6 +86,8 @@ describe("rates", () => {
 
   it("refuse wrong options at once", () => {
     expect(() => Middleware.rateLimit({ limit: 0, window: "1 second" })).toThrow("limit")
+    expect(() => Middleware.rateLimit({ limit: 1, window: 0 })).toThrow("window")
+    expect(() => Middleware.rateLimit({ limit: 1, window: Infinity })).toThrow("window")
     expect(() => Middleware.messageRate({ limit: 1, window: -1 })).toThrow("window")
   })
 })

@@ -194,8 +194,14 @@ describe("without descriptors", () => {
     Effect.runPromise(
       Effect.scoped(Effect.map(listen(), ({ address }) => {
         const attempts = [{ open: "connect", address: SocketAddress.format(address), untilFailure: true }]
-        const [report] = elsewhere(["sh", "-c", `ulimit -n 64; exec "$@"`, "sh"], attempts)
+        const [report] = elsewhere(["sh", "-c", `ulimit -n 256; exec "$@"`, "sh"], attempts)
         holds(report!, { tag: orRefused("ResourceExhausted"), operation: "connect", hasCause: true, transient: true })
       })).pipe(Effect.provide(RuntimeNetwork.layer))
     ))
+
+  it.skipIf(process.platform === "win32")("a listen too many", () => {
+    const attempts = [{ open: "listen", address: "127.0.0.1:0", untilFailure: true }]
+    const [report] = elsewhere(["sh", "-c", `ulimit -n 256; exec "$@"`, "sh"], attempts)
+    holds(report!, { tag: "ResourceExhausted", operation: "listen", hasCause: true, transient: true })
+  })
 })

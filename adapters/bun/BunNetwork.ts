@@ -3,6 +3,7 @@
  * connect (a late socket is closed the moment it appears; until then it keeps the process alive), nor tell an unreachable host or
  * a lack of descriptors from a refusal (oven-sh/bun#37093). Its accept loop spins, and says nothing, while no descriptor is left.
  */
+import { isIP } from "node:net"
 import process from "node:process"
 import type * as Layer from "effect/Layer"
 import { classify } from "../../src/ErrorKind.ts"
@@ -89,7 +90,7 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
       data: opener
     })
   } catch (error) {
-    return events.onFail(named(error))
+    return events.onFail(named(error, endpoint))
   }
   events.onListening({
     localAddress: "path" in endpoint ? endpoint : boundAddress(listener, endpoint),
@@ -104,10 +105,10 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
   })
 }
 
-/** Bun gives every failed `listen` its code but the look-up of a name. */
-const named = (error: unknown): unknown =>
+/** Bun gives every failed `listen` its code but the look-up of a name, and one for which there is no descriptor. */
+const named = (error: unknown, endpoint: Endpoint): unknown =>
   error instanceof Error && error.name === "Error" && !("code" in error)
-    ? Object.assign(error, { code: "ENOTFOUND" })
+    ? Object.assign(error, { code: "path" in endpoint || isIP(endpoint.host) > 0 ? "EMFILE" : "ENOTFOUND" })
     : error
 
 /** `listener.hostname` is only what was asked for. */

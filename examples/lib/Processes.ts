@@ -102,9 +102,16 @@ export const supervise = (
       const announced = yield* Effect.makeLatch()
       let bad = 0
       const end = (worker: Worker) => Effect.map(stop(worker, options.endTimeout), (well) => void (bad += well ? 0 : 1))
-      const keep = (id: number, port: number, ready: Deferred.Deferred<string>) =>
+      const [first] = listening as [Deferred.Deferred<string>]
+      // Also the first worker, started again, has to take the port that the others share.
+      const port = Effect.gen(function* () {
+        const known = !clustered && (yield* Deferred.isDone(first))
+        return known ? portOf(yield* Deferred.await(first)) : options.port
+      })
+      const keep = (id: number, ready: Deferred.Deferred<string>) =>
         Effect.scoped(Effect.gen(function* () {
-          const worker = yield* Effect.acquireRelease(start(() => launch(options.url, port)), end)
+          const place = yield* port
+          const worker = yield* Effect.acquireRelease(start(() => launch(options.url, place)), end)
           yield* Deferred.succeed(ready, yield* Effect.raceFirst(Deferred.await(worker.listening), crash(worker)))
           yield* Effect.zipRight(announced.await, Console.log(`worker ${id} is process ${worker.process.pid}`))
           return yield* crash(worker)
@@ -112,12 +119,8 @@ export const supervise = (
           Effect.tapError((error) => Console.error(`worker ${id} ${error.message}`)),
           Effect.retry({ schedule: backoff, while: () => Deferred.isDone(ready) })
         )
-      const [first] = listening as [Deferred.Deferred<string>]
       const workers = listening.map((ready, id) =>
-        id === 0 ? keep(id, options.port, ready) : Effect.flatMap(
-          Deferred.await(first),
-          (address) => keep(id, clustered ? options.port : portOf(address), ready)
-        )
+        id === 0 ? keep(id, ready) : Effect.zipRight(Deferred.await(first), keep(id, ready))
       )
       const announce = Effect.gen(function* () {
         yield* Effect.forEach(listening, Deferred.await)

@@ -3,12 +3,14 @@
  * Decides and counts; it neither closes nor starts anything. The limits may change at any time, and count from then on.
  */
 import type * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
 import * as Cidr from "../Cidr.ts"
 import { InvalidOption } from "../NetError.ts"
 import { isInetAddress, type SocketAddress } from "../SocketAddress.ts"
 import { unmap } from "./ip.ts"
 import * as Options from "./options.ts"
+import { windowMillis } from "./rates.ts"
 import type { RejectReason } from "./rejections.ts"
 
 /**
@@ -55,8 +57,8 @@ export const resolveLimits = (options: LimitOptions): Limits => ({
   maxConnectionsPerHost: count("maxConnectionsPerHost", options.maxConnectionsPerHost, Infinity),
   rejects: overflow(options.overflow) === "reject",
   rate: options.acceptRate === undefined ? undefined : rate(options.acceptRate),
-  allow: options.allow === undefined ? undefined : blocks(options.allow),
-  deny: blocks(options.deny ?? [])
+  allow: options.allow === undefined ? undefined : blocks("allow", options.allow),
+  deny: blocks("deny", options.deny ?? [])
 })
 
 const count = (option: string, value: number | undefined, otherwise: number): number =>
@@ -69,15 +71,15 @@ const overflow = (value: LimitOptions["overflow"] = "pause"): "pause" | "reject"
 
 const rate = (value: NonNullable<LimitOptions["acceptRate"]>): NonNullable<Limits["rate"]> => {
   const limit = Options.whole("acceptRate.limit", value.limit, 1, 1, "a whole number from 1")
-  const window = Duration.toMillis(Options.duration("acceptRate.window", value.window, 0))
-  if (window === 0 || window === Infinity) {
-    throw new InvalidOption({ option: "acceptRate.window", value: value.window, expected: "a finite time" })
-  }
-  return { limit, perMilli: limit / window }
+  return { limit, perMilli: limit / windowMillis("acceptRate.window", value.window) }
 }
 
-const blocks = (values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> =>
-  values.map((value) => typeof value === "string" ? Cidr.unsafeParseCidr(value) : value)
+const blocks = (option: string, values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> =>
+  values.map((value) =>
+    typeof value === "string"
+      ? Either.getOrThrowWith(Cidr.parseCidr(value), ({ expected }) => new InvalidOption({ option, value, expected }))
+      : value
+  )
 
 interface Remote {
   readonly remoteAddress: SocketAddress

@@ -73,7 +73,7 @@ export class Handlers implements Timekeeper, Enforcer {
     throughputTooLow: 0,
     expired: 0
   }
-  #waiting: Array<Session> = []
+  readonly #waiting: Array<Session> = []
   #active = 0
   #accepted = 0
   #stopped = false
@@ -167,9 +167,9 @@ export class Handlers implements Timekeeper, Enforcer {
     this.regulate()
   }
 
-  /** Brings the bytes of connections that live over to the metrics. Whether there were any. */
-  countTraffic(): boolean {
-    let moved = false
+  /** Brings the bytes of connections that live over to the metrics, and tells of refusals that were not told of. Whether there were any. */
+  publish(now = this.#clock.unsafeCurrentTimeMillis()): boolean {
+    let moved = this.#rejections.flush(now)
     for (const session of this.#sessions) moved = session.countTraffic() || moved
     return moved
   }
@@ -188,7 +188,7 @@ export class Handlers implements Timekeeper, Enforcer {
     const session = new Session(connection, this, metrics, this.#admission.enter(connection))
     if (hindrance !== undefined || this.#waiting.length > 0) {
       this.#waiting.push(session)
-      connection.onReleased = () => this.#forget(session)
+      connection.onReleased = () => this.#leave(session)
     } else this.#start(session)
     this.regulate()
   }
@@ -201,9 +201,8 @@ export class Handlers implements Timekeeper, Enforcer {
     let hindrance = this.#hindrance
     while (hindrance === undefined && this.#waiting.length > 0) {
       const next = this.#waiting.shift()!
-      // Who has come and gone while it waited needs no handler.
       next.connection.onReleased = undefined
-      if (!next.connection.released) this.#start(next)
+      this.#start(next)
       hindrance = this.#hindrance
     }
     this.#regulating = false
@@ -262,8 +261,7 @@ export class Handlers implements Timekeeper, Enforcer {
   /** Takes nobody any more and tells the handlers; those who wait for another message leave once what has come is served. */
   stop(): void {
     this.#stopped = true
-    for (const { connection, metrics } of this.#waiting) this.#reject(connection, metrics, "draining")
-    this.#waiting = []
+    for (const { connection, metrics } of this.#waiting.splice(0)) this.#reject(connection, metrics, "draining")
     this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
     Deferred.unsafeDone(this.#draining, Effect.void)
     this.#time.transport.afterPoll(() => {
@@ -336,9 +334,15 @@ export class Handlers implements Timekeeper, Enforcer {
     connection.onReleased = () => this.#forget(session)
   }
 
+  /** Who comes and goes while it waits needs no handler, and takes nobody's place in the row. */
+  #leave(session: Session): void {
+    this.#admission.leave(session.host)
+    const index = this.#waiting.indexOf(session)
+    if (index >= 0) this.#waiting.splice(index, 1)
+  }
+
   #forget(session: Session): void {
     this.#admission.leave(session.host)
-    if (session.state === "waiting") return
     this.#time.closing?.disarm(session)
     this.#time.watch?.delete(session)
     this.#sessions.delete(session)

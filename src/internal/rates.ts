@@ -3,6 +3,7 @@
  * A key costs one number while it is in debt and nothing after that.
  */
 import * as Duration from "effect/Duration"
+import { InvalidOption } from "../NetError.ts"
 import * as Options from "./options.ts"
 
 /** How often. */
@@ -23,8 +24,15 @@ export interface Rate {
 /** Throws `InvalidOption`. */
 export const resolve = ({ limit, window }: RateLimitOptions): Rate => {
   const many = Options.whole("limit", limit, 1, 1, "a whole number from 1")
-  const cost = Duration.toMillis(Options.duration("window", window, 0)) / many
+  const cost = windowMillis("window", window) / many
   return { cost, credit: cost * (many - 1) }
+}
+
+/** Throws `InvalidOption` for a window in which anything would be let through, or nothing ever again. */
+export const windowMillis = (option: string, value: Duration.DurationInput): number => {
+  const millis = Duration.toMillis(Options.duration(option, value, 0))
+  if (millis > 0 && millis < Infinity) return millis
+  throw new InvalidOption({ option, value, expected: "a finite time" })
 }
 
 export class Rates {

@@ -40,7 +40,8 @@ export const serve = <E, R>(
     ).pipe(
       name === undefined ? identity : Effect.annotateLogs(label)
     )
-    yield* regularly(() => handlers.countTraffic())
+    yield* Effect.addFinalizer(() => Effect.sync(() => handlers.publish(Infinity)))
+    yield* regularly(() => handlers.publish())
     const bindings = yield* Effect.forEach(places, (place) =>
       prepare(
         place,

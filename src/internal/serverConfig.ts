@@ -13,7 +13,7 @@ const checked = <A>(name: string, expected: string, parse: (text: string) => A |
   Config.mapOrFail(Config.nonEmptyString(name), (text) => {
     const value = parse(text)
     return value === undefined
-      ? Either.left(ConfigError.InvalidData([name], `${text}: not ${expected}`))
+      ? Either.left(ConfigError.InvalidData([], `${text}: not ${expected}`))
       : Either.right(value)
   })
 
@@ -48,6 +48,28 @@ const permissions = (name: string) =>
 
 const list = (name: string): Config.Config<ReadonlyArray<string>> => Config.array(Config.nonEmptyString(), name)
 
+type Parts = Readonly<Record<string, Config.Config<unknown>>>
+type Values<A extends Parts> = { readonly [K in keyof A]: Config.Config.Success<A[K]> }
+
+/** An option of several parts. Where there is one of them alone, what is missing is an error: half a limit would be none. */
+const whole = <A extends Parts, B extends Parts>(
+  name: string,
+  required: A,
+  optional: B
+): Config.Config<Values<A> & Partial<Values<B>>> => {
+  const parts = Object.entries({ ...required, ...optional })
+  return Config.nested(
+    Config.mapOrFail(Config.all(parts.map(([, part]) => Config.option(part))), (values) => {
+      const there = parts.flatMap(([part], i) => Option.toArray(values[i]!).map((value) => [part, value] as const))
+      const missing = Object.keys(required).filter((part) => !there.some(([name]) => name === part))
+      if (there.length === 0) return Either.left(ConfigError.MissingData([], `${name} is not configured`))
+      if (missing.length > 0) return Either.left(ConfigError.InvalidData([], `without ${missing.join(" and ")}`))
+      return Either.right(Object.fromEntries(there) as Values<A> & Partial<Values<B>>)
+    }),
+    name
+  )
+}
+
 /** Every option, by how it is written. */
 const options = {
   name: Config.nonEmptyString,
@@ -64,21 +86,14 @@ const options = {
   maxConnections: count,
   overflow: Config.literal("pause", "reject"),
   maxConnectionsPerHost: count,
-  acceptRate: (name: string) =>
-    Config.nested(Config.all({ limit: Config.integer("limit"), window: duration("window") }), name),
+  acceptRate: (name: string) => whole(name, { limit: Config.integer("limit"), window: duration("window") }, {}),
   allow: list,
   deny: list,
   firstByteTimeout: duration,
   idleTimeout: duration,
   maxConnectionAge: duration,
   minThroughput: (name: string) =>
-    Config.nested(
-      Config.all({
-        bytesPerSecond: Config.number("bytesPerSecond"),
-        grace: Config.withDefault(duration("grace"), undefined)
-      }),
-      name
-    ),
+    whole(name, { bytesPerSecond: Config.number("bytesPerSecond") }, { grace: duration("grace") }),
   readTimeout: duration,
   writeTimeout: duration,
   closeTimeout: duration,
