@@ -119,7 +119,8 @@ export interface RequestOptions<R = never> {
  *
  * Requests may be under way side by side on one socket; each takes its own answer, and what answers none of them can be
  * received as ever. Answers to the transmissions but one are dropped when they come late, for as long as `timeout`, a
- * minute at most: without `matches` those of the same bytes. A refusal that the network reports for a connected peer
+ * minute at most: without `matches` those of the same bytes. With `matches` so are duplicates that the network makes, of
+ * the last 64 answers. A refusal that the network reports for a connected peer
  * fails the request at once.
  *
  * @example

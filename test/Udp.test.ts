@@ -67,6 +67,24 @@ describe("Udp.request", () => {
       expect(text(yield* a.receive)).toBe("and by the way")
     }))
 
+  onMemory(
+    "drops duplicates that the network makes of what matches, of the last 64 answers",
+    () =>
+      Effect.gen(function* () {
+        const [a, b] = yield* two
+        yield* Effect.forkScoped(
+          Stream.runForEach(b.datagrams, ({ bytes, from }) => b.sendMany([[bytes, from], [bytes, from], [bytes, from]]))
+        )
+        const ask = (id: number) =>
+          Udp.request(a, b.address, `${id}`, { matches: (datagram) => text(datagram) === `${id}` })
+        const ids = Array.from({ length: 100 }, (_, id) => id)
+        expect((yield* Effect.forEach(ids, ask)).map(text)).toEqual(ids.map(String))
+        yield* turn
+        yield* b.sendMany([["99", a.address], ["0", a.address], ["something else", a.address]])
+        expect([text(yield* a.receive), text(yield* a.receive)]).toEqual(["0", "something else"])
+      })
+  )
+
   onMemory("drops late repetitions of the answer, and nothing else", () =>
     Effect.gen(function* () {
       const [a, b] = yield* two

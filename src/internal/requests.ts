@@ -1,6 +1,7 @@
 /**
  * The requests of one socket that wait for an answer, and what is remembered of those that have had it. An answer goes
- * to the request it belongs to and to nobody else; answers to its other transmissions are dropped when they come late.
+ * to the request it belongs to and to nobody else; answers to its other transmissions, and duplicates that the network
+ * has made, are dropped when they come late.
  * All else is none of its business and stays receivable.
  */
 import type * as Clock from "effect/Clock"
@@ -17,6 +18,9 @@ type Answered = Exit.Exit<Datagram, NetError.DatagramError>
 
 /** Milliseconds for which late answers are dropped, at most. */
 const longestMemory = 60_000
+
+/** Of how many requests whose transmissions have all been answered the network's own duplicates are dropped. */
+const remembered = 64
 
 /** A request under way, and for a while after. */
 class Request {
@@ -60,8 +64,11 @@ class Request {
     return this.accepts(datagram) && (this.#matches !== undefined || sameBytes(datagram, this.answer))
   }
 
+  /** A duplicate that the network has made is told from an answer to the next request by `matches` alone. */
   get mayBeRepeated(): boolean {
-    return this.unanswered > 0 && (this.#matches !== undefined || this.answer !== undefined)
+    return this.#matches === undefined
+      ? this.unanswered > 0 && this.answer !== undefined
+      : this.unanswered > 0 || this.answer !== undefined
   }
 
   #isFrom(sender: InetAddress): boolean {
@@ -73,6 +80,8 @@ export class Requests {
   readonly #clock: Clock.Clock
   readonly #waiting = new Set<Request>()
   readonly #past = new Set<Request>()
+  /** Those of the past that nothing is to come for any more, the oldest first. */
+  readonly #done: Array<Request> = []
 
   constructor(clock: Clock.Clock) {
     this.#clock = clock
@@ -97,7 +106,7 @@ export class Requests {
     for (const request of this.#past) {
       if (request.until <= now) this.#past.delete(request)
       else if (request.repeats(datagram)) {
-        if (--request.unanswered === 0) this.#past.delete(request)
+        if (--request.unanswered === 0) this.#remember(request)
         return true
       }
     }
@@ -158,6 +167,14 @@ export class Requests {
     if (!request.mayBeRepeated) return
     request.until = now + request.memory
     this.#past.add(request)
+    if (request.unanswered === 0) this.#remember(request)
+  }
+
+  /** Forgets an older one instead, or who cannot tell its duplicates. */
+  #remember(request: Request): void {
+    if (request.mayBeRepeated) this.#done.push(request)
+    else this.#past.delete(request)
+    if (this.#done.length > remembered) this.#past.delete(this.#done.shift()!)
   }
 }
 
