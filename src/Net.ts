@@ -17,6 +17,7 @@ import type { Inbound } from "./internal/inbound.ts"
 import * as internalListener from "./internal/listener.ts"
 import { keptOnSuccess } from "./internal/keptOnSuccess.ts"
 import * as Options from "./internal/options.ts"
+import * as internalRelay from "./internal/relay.ts"
 import type * as NetError from "./NetError.ts"
 import type { Network } from "./Network.ts"
 import * as RetryPolicy from "./RetryPolicy.ts"
@@ -187,6 +188,7 @@ export const listen = (
 /**
  * Copies both ways until both directions have ended; the end of one is passed on as FIN while the other goes on.
  * A failure of either ends the relay; the connections stay open, for their scopes to close. Gives the bytes copied each way.
+ * Interrupted or failed, it leaves what it has not passed on to the next reader.
  * A server that drains lets it come to its end, within `drainTimeout`: nobody between can tell where a message ends.
  *
  * @category combinators
@@ -195,11 +197,12 @@ export const relay = (
   a: Connection,
   b: Connection
 ): Effect.Effect<{ readonly forward: number; readonly backward: number }, NetError.ReadError | NetError.WriteError> =>
-  Effect.map(
+  a instanceof ConnectionImpl && b instanceof ConnectionImpl ? internalRelay.relay(a, b) : Effect.map(
     Effect.all([copy(a, b), copy(b, a)], { concurrency: 2 }),
     ([forward, backward]) => ({ forward, backward })
   )
 
+/** For connections of others' making. */
 const copy = (from: Connection, to: Connection): Effect.Effect<number, NetError.ReadError | NetError.WriteError> =>
   Effect.suspend(() => {
     let copied = 0
@@ -211,9 +214,8 @@ const copy = (from: Connection, to: Connection): Effect.Effect<number, NetError.
     return from instanceof ConnectionImpl ? held(from.inbound, loop) : loop
   })
 
-/** Who is relayed may be in the middle of a message whenever nothing comes, so a drain must not take it for idle. */
-const held = <A, E>(inbound: Inbound, copying: Effect.Effect<A, E>): Effect.Effect<A, E> => {
-  const before = inbound.holder
-  inbound.holder = { buffered: 1 }
-  return Effect.ensuring(copying, Effect.sync(() => void (inbound.holder = before)))
-}
+const held = <A, E>(inbound: Inbound, copying: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.suspend(() => {
+    const release = internalRelay.hold(inbound)
+    return Effect.ensuring(copying, Effect.sync(release))
+  })

@@ -46,6 +46,11 @@ export interface StreamHandle {
   /** Known as long as the core has asked once while the socket was open; the adapter remembers the answer. */
   readonly localAddress: Endpoint | undefined
   readonly remoteAddress: Endpoint | undefined
+  /**
+   * Nobody looks again at a chunk that `onData` gave, so the adapter may read into its memory once more, and copies less of what comes
+   * while it is given chunks back. An adapter that gains nothing by it has no such verb.
+   */
+  recycle?(chunk: Uint8Array): void
   setNoDelay(enabled: boolean): void
   setKeepAlive(enabled: boolean, initialDelayMillis: number): void
 }

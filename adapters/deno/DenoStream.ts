@@ -84,6 +84,10 @@ export class DenoStream implements StreamHandle {
     this.#release()
   }
 
+  recycle(chunk: Uint8Array): void {
+    this.#input.recycle(chunk)
+  }
+
   setNoDelay(enabled: boolean): void {
     attempt(() => this.#conn.setNoDelay?.(enabled))
   }

@@ -1,6 +1,7 @@
 /**
  * Where one connection reads into, and how what came becomes the receiver's own.
- * A read that fills the buffer gives the buffer away; a shorter one is copied out and the buffer is used again.
+ * A read that fills the buffer gives the buffer away; a shorter one is copied out and the buffer is used again. While buffers are given
+ * back, all are given away, and nothing is copied.
  * It starts small and grows with what comes, so that many idle connections hold little.
  */
 
@@ -30,6 +31,9 @@ const copy = (bytes: Uint8Array): Uint8Array => {
 export class ReadBuffer {
   #buffer: Uint8Array | undefined
   #size = smallest
+  /** The buffer given away last, and one that was given back. */
+  #lent: Uint8Array | undefined
+  #spare: Uint8Array | undefined
 
   /** Where the next read goes. */
   get target(): Uint8Array {
@@ -39,9 +43,23 @@ export class ReadBuffer {
   /** The first `size` bytes of the target, for the receiver to keep. */
   take(size: number): Uint8Array {
     const buffer = this.target
-    if (size < buffer.length) return copy(buffer.subarray(0, size))
-    this.#buffer = undefined
+    if (size < buffer.length && this.#spare === undefined) return copy(buffer.subarray(0, size))
+    if (size === buffer.length && size < largest) this.#grow()
+    this.#lent = buffer
+    this.#buffer = this.#spare
+    this.#spare = undefined
+    return size < buffer.length ? buffer.subarray(0, size) : buffer
+  }
+
+  /** Nobody looks at this chunk again. Those that share a slab stay there. */
+  recycle({ buffer }: Uint8Array): void {
+    if (this.#lent?.buffer !== buffer) return
+    if (this.#lent.length >= this.#size) this.#spare = this.#lent
+    this.#lent = undefined
+  }
+
+  #grow(): void {
     this.#size = Math.min(4 * this.#size, largest)
-    return buffer
+    this.#spare = undefined
   }
 }

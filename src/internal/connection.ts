@@ -169,10 +169,12 @@ export class ConnectionImpl implements Connection, StreamEvents {
   // --- the end ---
 
   get shutdown(): Effect.Effect<void> {
-    return Effect.sync(() => {
-      if (this.outbound.ended) return
-      this.outbound.finish(() => this.#closedByUs("write"), () => this.#handle.shutdownWrite())
-    })
+    return Effect.sync(() => this.unsafeShutdown())
+  }
+
+  unsafeShutdown(): void {
+    if (this.outbound.ended) return
+    this.outbound.finish(() => this.#closedByUs("write"), () => this.#handle.shutdownWrite())
   }
 
   get close(): Effect.Effect<void> {

@@ -12,13 +12,15 @@ import { type Deadlines, Entry } from "./deadlines.ts"
 import { type Resume, wake } from "./turn.ts"
 import { WaitClock, type WaitSettings } from "./waitClock.ts"
 
-interface Reader {
+export interface Reader {
   readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
   readonly resume: Resume<never, never>
   /** What the reader does when it goes on: the read itself, once more. */
   readonly retry: Effect.Effect<never, never>
   /** Bytes below which waking it is useless. */
   readonly want: number
+  /** Takes a chunk in the callback that brings it, while nobody else waits; whether it did. */
+  readonly accept?: (chunk: Uint8Array) => boolean
 }
 
 const isAlive = ({ fiber }: Reader): boolean => Option.isSome(fiber) && fiber.value.unsafePoll() === null
@@ -85,18 +87,26 @@ export class Inbound extends Entry {
       this.discarded += chunk.length
       return
     }
-    this.queue.push(chunk)
     this.waits?.came(chunk.length)
-    if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
+    if (!this.#passedOn(chunk)) this.#keep(chunk)
+    // Who still waits has got bytes, if not all he wants: his time runs anew.
     if (this.#readers.length > 0) {
-      this.#wakeReaders()
-      // Who still waits has got bytes, if not all he wants: his time runs anew.
-      if (this.#readers.length > 0) {
-        this.#deadlines?.arm(this)
-        this.waits?.begin(false)
-      }
+      this.#deadlines?.arm(this)
+      this.waits?.begin(false)
     }
     this.#watcher?.()
+  }
+
+  #passedOn(chunk: Uint8Array): boolean {
+    if (this.#readers.length !== 1 || this.queue.size > 0) return false
+    const { accept } = this.#readers[0]!
+    return accept !== undefined && accept(chunk)
+  }
+
+  #keep(chunk: Uint8Array): void {
+    this.queue.push(chunk)
+    if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
+    this.#wakeReaders()
   }
 
   end(): void {
@@ -199,17 +209,40 @@ export class Inbound extends Entry {
         resume(retry)
         return
       }
-      if (this.#readers.length > 0) this.#readers = this.#readers.filter(isAlive)
-      const fiber = Fiber.getCurrentFiber()
-      this.#readers.push({ fiber, resume, retry, want } as unknown as Reader)
-      // Reading must go on for the reader that wants most, or its bytes would never all be here.
-      this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
-      this.#deadlines?.arm(this)
-      if (this.waits !== undefined) this.#keepTime(this.waits, fiber, whole)
-      this.started = true
-      if (this.#retirement !== undefined && this.#leave()) return
-      if (!this.#flowing) this.#resume()
+      this.enlist({ fiber: Fiber.getCurrentFiber(), resume, retry, want } as unknown as Reader, whole)
     })
+  }
+
+  /** Adds one who waits. */
+  enlist(reader: Reader, whole: boolean): void {
+    const { fiber, want } = reader
+    if (this.#readers.length > 0) this.#readers = this.#readers.filter(isAlive)
+    this.#readers.push(reader)
+    // Reading must go on for the reader that wants most, or its bytes would never all be here.
+    this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
+    this.#deadlines?.arm(this)
+    if (this.waits !== undefined) this.#keepTime(this.waits, fiber, whole)
+    this.started = true
+    if (this.#retirement !== undefined && this.#leave()) return
+    if (!this.#flowing) this.#resume()
+  }
+
+  /** Who waited does so no more. */
+  dismiss(reader: Reader): void {
+    this.#readers = this.#readers.filter((other) => other !== reader)
+    if (this.#readers.length > 0) return
+    this.#deadlines?.disarm(this)
+    this.waits?.stop()
+  }
+
+  /** Whether the runtime reads again into chunks that are given back to it. */
+  get recycles(): boolean {
+    return this.#handle.recycle !== undefined
+  }
+
+  /** Gives a chunk back to the runtime: nobody looks at its bytes again. */
+  recycle(chunk: Uint8Array): void {
+    this.#handle.recycle?.(chunk)
   }
 
   /** Lets the runtime read while nobody does, and tells of bytes, the end or a failure when they come; `undefined` stops the telling. */

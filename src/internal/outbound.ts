@@ -17,7 +17,8 @@ const joinLimit = 65536
 /** A larger message goes to the runtime in pieces, so that its progress can be seen and memory in the runtime stays bounded. */
 const pieceSize = 262144
 
-interface Waiting {
+/** A message, or a writer, that there is no room for yet. */
+export interface Waiting {
   /** What has not been given to the runtime yet; `undefined` once all has. */
   chunk: Uint8Array | undefined
   begun: boolean
@@ -95,16 +96,42 @@ export class Outbound extends Entry {
       accepted?.()
       return Effect.void
     }
+    return this.#settled(this.offer(chunk, accepted))
+  }
+
+  /** There is room, and nobody waits for it. */
+  get open(): boolean {
+    return !this.#full && this.#waiting.length === 0
+  }
+
+  /** Gives one message to a half that has not failed; what its writer has to wait for, if anything. */
+  offer(chunk: Uint8Array, accepted?: () => void): Waiting | undefined {
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
     accepted?.()
     const now = turn()
     if (this.#lastTurn === now || this.#heldSize > 0) {
       this.#hold(chunk)
-      return Effect.void
+      return undefined
     }
     this.#lastTurn = now
     this.total += chunk.length
-    return this.#handle.write(chunk) ? Effect.void : this.#room()
+    return this.#handle.write(chunk) ? undefined : this.#room()
+  }
+
+  /** For who has nothing to write yet: its turn, once there is room. Nothing if there is. */
+  awaitTurn(): Waiting | undefined {
+    return this.#enqueue(undefined, undefined)
+  }
+
+  /** Resumes the writer when there is room, time is up or nothing will leave any more; gives what stops the waiting. */
+  attend(entry: Waiting, resume: Resume<void, never>): () => void {
+    entry.resume = resume
+    if (this.due === Infinity) this.#arm()
+    if (this.#clock !== undefined && this.#since < 0) this.restart(this.#clock.unsafeCurrentTimeMillis())
+    return () => {
+      entry.resume = undefined
+      if (!entry.begun) this.#waiting = this.#waiting.filter((other) => other !== entry)
+    }
   }
 
   /** Writes many chunks as one message. */
@@ -117,7 +144,7 @@ export class Outbound extends Entry {
     accepted?.()
     this.flush()
     this.total += size
-    return this.#handle.writev(chunks) ? Effect.void : this.#room()
+    return this.#settled(this.#handle.writev(chunks) ? undefined : this.#room())
   }
 
   /** Keeps a message back until the turn ends, to leave with the others of it. */
@@ -183,33 +210,30 @@ export class Outbound extends Entry {
     wake(resume, this.#timeout())
   }
 
-  #enqueue(chunk: Uint8Array, accepted: (() => void) | undefined): Effect.Effect<void> {
-    const entry: Waiting = { chunk, begun: false, resume: undefined, accepted }
+  #enqueue(chunk: Uint8Array | undefined, accepted: (() => void) | undefined): Waiting | undefined {
+    const entry: Waiting = { chunk, begun: chunk === undefined, resume: undefined, accepted }
     this.flush()
     this.#waiting.push(entry)
     this.#pump()
-    return this.#waiting.includes(entry) ? this.#await(entry) : Effect.void
+    return this.#waiting.includes(entry) ? entry : undefined
   }
 
-  /** Waits until the runtime keeps less than it may. */
-  #room(): Effect.Effect<void> {
+  /** The runtime keeps more than it may. */
+  #room(): Waiting {
     this.#full = true
     const entry: Waiting = { chunk: undefined, begun: true, resume: undefined, accepted: undefined }
     this.#waiting.push(entry)
-    return this.#await(entry)
+    return entry
+  }
+
+  #settled(entry: Waiting | undefined): Effect.Effect<void> {
+    return entry === undefined ? Effect.void : this.#await(entry)
   }
 
   #await(entry: Waiting): Effect.Effect<void> {
     return Effect.async<void>((resume) => {
-      if (this.failure !== undefined && !this.#waiting.includes(entry)) return resume(this.failure())
-      if (!this.#waiting.includes(entry)) return resume(Effect.void)
-      entry.resume = resume
-      if (this.due === Infinity) this.#arm()
-      if (this.#clock !== undefined && this.#since < 0) this.restart(this.#clock.unsafeCurrentTimeMillis())
-      return Effect.sync(() => {
-        entry.resume = undefined
-        if (!entry.begun) this.#waiting = this.#waiting.filter((other) => other !== entry)
-      })
+      if (!this.#waiting.includes(entry)) return resume(this.failure?.() ?? Effect.void)
+      return Effect.sync(this.attend(entry, resume))
     })
   }
 
