@@ -75,9 +75,9 @@ describe("Server.config", () => {
     ["MODE", "rw", "rw: not permissions in octal"],
     ["OVERFLOW", "explode", "explode"],
     ["BACKLOG", "few", "few"],
-    ["ACCEPT_RATE_LIMIT", "5", "acceptRate: \"without window\""],
-    ["ACCEPT_RATE_WINDOW", "1 second", "acceptRate: \"without limit\""],
-    ["MIN_THROUGHPUT_GRACE", "1 second", "minThroughput: \"without bytesPerSecond\""],
+    ["ACCEPT_RATE_LIMIT", "5", 'acceptRate: "without window"'],
+    ["ACCEPT_RATE_WINDOW", "1 second", 'acceptRate: "without limit"'],
+    ["MIN_THROUGHPUT_GRACE", "1 second", 'minThroughput: "without bytesPerSecond"'],
     ["MAX_CONNECTIONS", "-1", "at maxConnections: "]
   ])("says what is wrong with %s", ([name, value, reason]) =>
     Effect.gen(function* () {
