@@ -293,6 +293,25 @@ describe("A running server", () => {
       expect((yield* server.status).ended).toMatchObject({ ...ended, draining: 1 })
     }))
 
+  onMemory("tells which of its connections were too slow to be read or written to", () =>
+    Effect.gen(function* () {
+      const handler = (connection: Connection.Connection): Effect.Effect<unknown, unknown> =>
+        Effect.flatMap(
+          connection.readExactly(1),
+          ([byte]): Effect.Effect<unknown, unknown> =>
+            byte === 0 ? connection.read : Effect.forever(connection.write(new Uint8Array(65536)))
+        )
+      const timeouts = { readTimeout: "10 seconds", writeTimeout: "10 seconds" } as const
+      const server = yield* Server.serve(Server.make({ listen, ...timeouts, handler }))
+      for (const byte of [0, 1]) {
+        yield* Effect.flatMap(Net.connect(server.address), ({ write }) => write(new Uint8Array([byte])))
+      }
+      yield* settle
+      yield* TestClock.adjust("40 seconds")
+      yield* settle
+      expect((yield* server.status).ended).toMatchObject({ readTimeout: 1, writeTimeout: 1, connectionError: 0 })
+    }))
+
   onMemory("refuses limits that cannot be meant, and keeps those it had", () =>
     Effect.gen(function* () {
       const server = yield* Server.serve(Server.make({ listen, maxConnections: 1, handler: echo }))

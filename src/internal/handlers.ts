@@ -70,6 +70,8 @@ export class Handlers implements Timekeeper, Enforcer {
     cutOff: 0,
     firstByteTimeout: 0,
     idleTimeout: 0,
+    readTimeout: 0,
+    writeTimeout: 0,
     throughputTooLow: 0,
     expired: 0
   }

@@ -31,6 +31,8 @@ export type EndReason =
   | "cutOff"
   | "firstByteTimeout"
   | "idleTimeout"
+  | "readTimeout"
+  | "writeTimeout"
   | "throughputTooLow"
   | "expired"
 
@@ -125,8 +127,10 @@ export class Session extends Entry implements Member, Watched {
     if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "None" || !isNetError(failure.value)) return "failed"
-    return failure.value._tag === "ConnectionClosed" && this.connection.inbound.retiring
-      ? "draining"
-      : "connectionError"
+    const { _tag, address } = failure.value as { readonly _tag: string; readonly address?: unknown }
+    if (_tag === "ConnectionClosed" && this.connection.inbound.retiring) return "draining"
+    // Those of another connection, to a backend say, are no limit of this one.
+    if (address !== this.connection.remoteAddress) return "connectionError"
+    return _tag === "ReadTimeout" ? "readTimeout" : _tag === "WriteTimeout" ? "writeTimeout" : "connectionError"
   }
 }
