@@ -20,7 +20,12 @@ import { python } from "./support/python.ts"
 /** Writes lines down before it acknowledges them; once told, it writes them down only, and says so when there are some. */
 const ledger = (file: string) => `
 log = os.open(${JSON.stringify(file)}, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+def bind():
+    # Some connection of another test may have the port for a moment.
+    while True:
+        try: return socket.create_server(("127.0.0.1", int(sys.argv[1])))
+        except OSError: time.sleep(0.02)
+server = bind()
 say(server.getsockname()[1])
 silent = False
 def hush():
