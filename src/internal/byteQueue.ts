@@ -8,23 +8,37 @@ export class ByteQueue {
   size = 0
   /** Changes whenever bytes are taken or put back, so that positions found before are void. */
   version = 0
-  #chunks: Array<Uint8Array> = []
+  /** The only chunk, as nearly always: an array would grow by room for seventeen each time. */
+  #only: Uint8Array | undefined
+  #chunks = none
   #head = 0
 
   push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk)
+    if (this.size === 0) this.#only = chunk
+    else this.#many().push(chunk)
     this.size += chunk.length
   }
 
   unshift(chunk: Uint8Array): void {
-    if (this.#head > 0) this.#chunks[--this.#head] = chunk
-    else this.#chunks.unshift(chunk)
+    if (this.size === 0) this.#only = chunk
+    else {
+      const chunks = this.#many()
+      if (this.#head > 0) chunks[--this.#head] = chunk
+      else chunks.unshift(chunk)
+    }
     this.size += chunk.length
     this.version++
   }
 
   /** The next chunk as it came. */
   shift(): Uint8Array | undefined {
+    const only = this.#only
+    if (only !== undefined) {
+      this.#only = undefined
+      this.size = 0
+      this.version++
+      return only
+    }
     const chunks = this.#chunks
     const chunk = chunks[this.#head]
     if (chunk === undefined) return undefined
@@ -46,7 +60,8 @@ export class ByteQueue {
 
   /** All chunks at once. */
   takeAll(): Array<Uint8Array> {
-    const all = this.#head === 0 ? this.#chunks : this.#chunks.slice(this.#head)
+    const only = this.#only
+    const all = only !== undefined ? [only] : this.#head === 0 ? this.#many() : this.#chunks.slice(this.#head)
     this.clear()
     return all
   }
@@ -78,7 +93,7 @@ export class ByteQueue {
    * what lies before has been seen.
    */
   indexOf(pattern: Uint8Array, from: number): number {
-    const chunks = this.#chunks
+    const chunks = this.#many()
     let start = 0
     for (let i = this.#head; i < chunks.length; i++) {
       const chunk = chunks[i]!
@@ -93,10 +108,19 @@ export class ByteQueue {
   }
 
   clear(): void {
-    this.#chunks = []
+    this.#only = undefined
+    this.#chunks = none
     this.#head = 0
     this.size = 0
     this.version++
+  }
+
+  /** All chunks, in the array. */
+  #many(): Array<Uint8Array> {
+    if (this.#chunks === none) this.#chunks = []
+    if (this.#only !== undefined) this.#chunks.push(this.#only)
+    this.#only = undefined
+    return this.#chunks
   }
 
   #matches(pattern: Uint8Array, index: number, at: number): boolean {
@@ -113,6 +137,9 @@ export class ByteQueue {
 }
 
 const empty = new Uint8Array(0)
+
+/** No chunks, of all queues. Never changed. */
+const none: Array<Uint8Array> = []
 
 /** One chunk with the bytes of all. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {

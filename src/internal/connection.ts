@@ -7,6 +7,7 @@ import type * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -73,21 +74,9 @@ export class ConnectionImpl implements Connection, StreamEvents {
   constructor(handle: StreamHandle, environment: Environment) {
     this.#handle = handle
     this.#environment = environment
-    const { clock, readBuffer, readDeadlines, readTimeout, waits, writeDeadlines, writeTimeout } = environment
-    this.inbound = new Inbound(
-      handle,
-      readBuffer,
-      readDeadlines,
-      () => failing(new NetError.ReadTimeout({ operation: "read", address: this.remoteAddress, timeout: readTimeout })),
-      waits
-    )
-    this.outbound = new Outbound(
-      handle,
-      writeDeadlines,
-      () =>
-        failing(new NetError.WriteTimeout({ operation: "write", address: this.remoteAddress, timeout: writeTimeout })),
-      waits?.paced ? clock : undefined
-    )
+    const { clock, readBuffer, readDeadlines, waits, writeDeadlines } = environment
+    this.inbound = new Inbound(handle, readBuffer, readDeadlines, this, waits)
+    this.outbound = new Outbound(handle, writeDeadlines, this, waits?.paced ? clock : undefined)
     this.openedAt = clock.unsafeCurrentTimeMillis()
     environment.readDeadlines?.retain()
     environment.writeDeadlines?.retain()
@@ -144,7 +133,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   // --- writing ---
 
   get write(): Connection["write"] {
-    return this.#write ??= (message) => Effect.suspend(() => this.outbound.write(toBytes(message)))
+    return this.#write ??= (message) => new Write(this.outbound, message)
   }
 
   get writeAll(): Connection["writeAll"] {
@@ -286,6 +275,16 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#handle.close()
   }
 
+  readTimedOut(): Effect.Effect<never, never> {
+    const { remoteAddress: address } = this
+    return failing(new NetError.ReadTimeout({ operation: "read", address, timeout: this.#environment.readTimeout }))
+  }
+
+  writeTimedOut(): Effect.Effect<never, never> {
+    const { remoteAddress: address } = this
+    return failing(new NetError.WriteTimeout({ operation: "write", address, timeout: this.#environment.writeTimeout }))
+  }
+
   #closedByUs(operation: "read" | "write"): Effect.Effect<never, never> {
     return failing(new NetError.ConnectionClosed({ operation, address: this.remoteAddress }))
   }
@@ -343,6 +342,22 @@ export class ConnectionImpl implements Connection, StreamEvents {
       ? new NetError.ConnectionReset(props)
       : NetError.fromFailure<NetError.ReadError>(failure, operation === "read" ? readKinds : writeKinds, props)
     return failing(error)
+  }
+}
+
+/** One message that is written whenever it is run. A class, as there is one a message: a closure and the effect around it cost more. */
+class Write extends Effectable.Class<void, NetError.WriteError> {
+  readonly #outbound: Outbound
+  readonly #message: Uint8Array | string
+
+  constructor(outbound: Outbound, message: Uint8Array | string) {
+    super()
+    this.#outbound = outbound
+    this.#message = message
+  }
+
+  commit(): Effect.Effect<void, NetError.WriteError> {
+    return this.#outbound.write(toBytes(this.#message))
   }
 }
 

@@ -9,11 +9,12 @@ import * as Option from "effect/Option"
 import type { StreamHandle } from "../Transport.ts"
 import { ByteQueue } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
+import { suspension } from "./suspension.ts"
 import { type Resume, wake } from "./turn.ts"
 import { WaitClock, type WaitSettings } from "./waitClock.ts"
 
 export interface Reader {
-  readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
   readonly resume: Resume<never, never>
   /** What the reader does when it goes on: the read itself, once more. */
   readonly retry: Effect.Effect<never, never>
@@ -23,7 +24,17 @@ export interface Reader {
   readonly accept?: (chunk: Uint8Array) => boolean
 }
 
-const isAlive = ({ fiber }: Reader): boolean => Option.isSome(fiber) && fiber.value.unsafePoll() === null
+const isAlive = ({ fiber }: Reader): boolean => fiber !== undefined && fiber.unsafePoll() === null
+
+/** Nobody, of all connections: an array grows by room for seventeen with its first element, so one that is made whole is cheaper. */
+const none: ReadonlyArray<Reader> = []
+
+/** Makes the error of a read that has waited too long. */
+export interface Timeouts {
+  readTimedOut(): Effect.Effect<never, never>
+}
+
+export const currentFiber = (): Reader["fiber"] => Option.getOrUndefined(Fiber.getCurrentFiber())
 
 export class Inbound extends Entry {
   readonly queue = new ByteQueue()
@@ -43,7 +54,7 @@ export class Inbound extends Entry {
   readonly waits: WaitClock | undefined
   #flowing = false
   #want = 0
-  #readers: Array<Reader> = []
+  #readers = none
   /** The fiber other than the handler's that has waited last. */
   #visitor: Fiber.RuntimeFiber<unknown, unknown> | undefined
   #onGone: (() => void) | undefined
@@ -54,20 +65,20 @@ export class Inbound extends Entry {
   readonly #handle: StreamHandle
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
-  readonly #timeout: () => Effect.Effect<never, never>
+  readonly #timeouts: Timeouts
 
   constructor(
     handle: StreamHandle,
     limit: number,
     deadlines: Deadlines | undefined,
-    timeout: () => Effect.Effect<never, never>,
+    timeouts: Timeouts,
     waits: WaitSettings | undefined
   ) {
     super()
     this.#handle = handle
     this.#limit = limit
     this.#deadlines = deadlines
-    this.#timeout = timeout
+    this.#timeouts = timeouts
     this.waits = waits && new WaitClock(waits)
   }
 
@@ -204,20 +215,19 @@ export class Inbound extends Entry {
    * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
    */
   wait<A, E, R>(retry: Effect.Effect<A, E, R>, want: number, whole: boolean): Effect.Effect<A, E, R> {
-    return Effect.async<A, E, R>((resume) => {
+    return suspension<A, E, R>((resume) => {
       if (this.queue.size >= want || this.#done) {
         resume(retry)
         return
       }
-      this.enlist({ fiber: Fiber.getCurrentFiber(), resume, retry, want } as unknown as Reader, whole)
+      this.enlist({ fiber: currentFiber(), resume, retry, want } as unknown as Reader, whole)
     })
   }
 
   /** Adds one who waits. */
   enlist(reader: Reader, whole: boolean): void {
     const { fiber, want } = reader
-    if (this.#readers.length > 0) this.#readers = this.#readers.filter(isAlive)
-    this.#readers.push(reader)
+    this.#readers = this.#readers.length === 0 ? [reader] : [...this.#readers.filter(isAlive), reader]
     // Reading must go on for the reader that wants most, or its bytes would never all be here.
     this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
     this.#deadlines?.arm(this)
@@ -255,22 +265,22 @@ export class Inbound extends Entry {
 
   #keepTime(waits: WaitClock, fiber: Reader["fiber"], whole: boolean): void {
     waits.begin(waits.paced && whole && this.queue.size === 0 && (this.holder?.buffered ?? 0) === 0)
-    if (Option.isNone(fiber) || fiber.value === waits.owner || fiber.value === this.#visitor) return
+    if (fiber === undefined || fiber === waits.owner || fiber === this.#visitor) return
     // It may be interrupted without the handler's end, and is not woken then: its time ends with it.
     this.#onGone ??= () => {
       this.#readers = this.#readers.filter(isAlive)
       if (this.#readers.length === 0) waits.stop()
     }
-    this.#visitor = fiber.value
-    fiber.value.removeObserver(this.#onGone)
-    fiber.value.addObserver(this.#onGone)
+    this.#visitor = fiber
+    fiber.removeObserver(this.#onGone)
+    fiber.addObserver(this.#onGone)
   }
 
   expire(): void {
     const readers = this.#readers
-    this.#readers = []
+    this.#readers = none
     this.waits?.stop()
-    for (const { resume } of readers) wake(resume, this.#timeout())
+    for (const { resume } of readers) wake(resume, this.#timeouts.readTimedOut())
   }
 
   #wakeReaders(): void {
@@ -281,12 +291,12 @@ export class Inbound extends Entry {
     if (readers.length === 1) {
       const reader = readers[0]!
       if (!all && size < reader.want) return
-      readers.length = 0
+      this.#readers = none
       this.#deadlines?.disarm(this)
       wake(reader.resume, reader.retry)
       return
     }
-    this.#readers = all ? [] : readers.filter((reader) => size < reader.want)
+    this.#readers = all ? none : readers.filter((reader) => size < reader.want)
     if (this.#readers.length === 0) this.#deadlines?.disarm(this)
     for (const reader of readers) if (all || size >= reader.want) wake(reader.resume, reader.retry)
   }

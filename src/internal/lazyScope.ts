@@ -12,10 +12,20 @@ import * as Scope from "effect/Scope"
 type Finalizer = (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<unknown>
 
 export class LazyScope extends Pipeable.Class() implements Scope.CloseableScope {
-  readonly [Scope.ScopeTypeId]: Scope.ScopeTypeId = Scope.ScopeTypeId
-  readonly [Scope.CloseableScopeTypeId]: Scope.CloseableScopeTypeId = Scope.CloseableScopeTypeId
-  readonly strategy = ExecutionStrategy.sequential
   #scope: Scope.CloseableScope | undefined
+
+  // Getters: fields of their own would be three more words a connection.
+  get [Scope.ScopeTypeId](): Scope.ScopeTypeId {
+    return Scope.ScopeTypeId
+  }
+
+  get [Scope.CloseableScopeTypeId](): Scope.CloseableScopeTypeId {
+    return Scope.CloseableScopeTypeId
+  }
+
+  get strategy(): ExecutionStrategy.ExecutionStrategy {
+    return ExecutionStrategy.sequential
+  }
 
   /** Whether there is anything to close. */
   get used(): boolean {

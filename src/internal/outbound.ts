@@ -27,6 +27,14 @@ export interface Waiting {
   readonly accepted: (() => void) | undefined
 }
 
+/** Nobody, of all connections: most never wait. Never changed. */
+const none: Array<Waiting> = []
+
+/** Makes the error of a write that has waited too long. */
+export interface Timeouts {
+  writeTimedOut(): Effect.Effect<never, never>
+}
+
 const nothing: Pace = { bytes: 0, millis: 0 }
 
 export class Outbound extends Entry {
@@ -38,11 +46,11 @@ export class Outbound extends Entry {
   failure: (() => Effect.Effect<never, never>) | undefined = undefined
   #full = false
   #lastTurn = -1
-  #held: Array<Uint8Array> = []
+  #held: Array<Uint8Array> | undefined
   #heldSize = 0
-  #waiting: Array<Waiting> = []
+  #waiting = none
   #done: (() => void) | undefined
-  readonly #timeout: () => Effect.Effect<never, never>
+  readonly #timeouts: Timeouts
   readonly #handle: StreamHandle
   readonly #deadlines: Deadlines | undefined
 
@@ -56,14 +64,14 @@ export class Outbound extends Entry {
   constructor(
     handle: StreamHandle,
     deadlines: Deadlines | undefined,
-    timeout: () => Effect.Effect<never, never>,
+    timeouts: Timeouts,
     clock: Clock.Clock | undefined
   ) {
     super()
     this.#clock = clock
     this.#handle = handle
     this.#deadlines = deadlines
-    this.#timeout = timeout
+    this.#timeouts = timeouts
   }
 
   /** Bytes accepted that the kernel has not taken yet. */
@@ -150,7 +158,7 @@ export class Outbound extends Entry {
   /** Keeps a message back until the turn ends, to leave with the others of it. */
   #hold(chunk: Uint8Array): void {
     if (this.#heldSize === 0) queueMicrotask(() => this.flush())
-    this.#held.push(chunk)
+    ;(this.#held ??= []).push(chunk)
     this.#heldSize += chunk.length
     this.total += chunk.length
     if (this.#heldSize >= joinLimit) this.flush()
@@ -160,8 +168,8 @@ export class Outbound extends Entry {
   flush(): void {
     const size = this.#heldSize
     if (size === 0) return
-    const held = this.#held
-    this.#held = []
+    const held = this.#held!
+    this.#held = undefined
     this.#heldSize = 0
     if (this.failure !== undefined) return
     if (!this.#handle.write(concat(held, size))) this.#full = true
@@ -189,12 +197,12 @@ export class Outbound extends Entry {
   fail(failure: () => Effect.Effect<never, never>): void {
     this.ended = true
     this.failure ??= failure
-    this.#held = []
+    this.#held = undefined
     this.#heldSize = 0
     this.#done = undefined
     this.#deadlines?.disarm(this)
     const waiting = this.#waiting
-    this.#waiting = []
+    this.#waiting = none
     for (const { resume } of waiting) if (resume !== undefined) wake(resume, this.failure())
   }
 
@@ -207,13 +215,13 @@ export class Outbound extends Entry {
     first.resume = undefined
     if (!first.begun) this.#waiting.splice(this.#waiting.indexOf(first), 1)
     if (this.#waiting.some((entry) => entry.resume !== undefined)) this.#arm()
-    wake(resume, this.#timeout())
+    wake(resume, this.#timeouts.writeTimedOut())
   }
 
   #enqueue(chunk: Uint8Array | undefined, accepted: (() => void) | undefined): Waiting | undefined {
     const entry: Waiting = { chunk, begun: chunk === undefined, resume: undefined, accepted }
     this.flush()
-    this.#waiting.push(entry)
+    this.#append(entry)
     this.#pump()
     return this.#waiting.includes(entry) ? entry : undefined
   }
@@ -222,8 +230,13 @@ export class Outbound extends Entry {
   #room(): Waiting {
     this.#full = true
     const entry: Waiting = { chunk: undefined, begun: true, resume: undefined, accepted: undefined }
-    this.#waiting.push(entry)
+    this.#append(entry)
     return entry
+  }
+
+  #append(entry: Waiting): void {
+    if (this.#waiting === none) this.#waiting = []
+    this.#waiting.push(entry)
   }
 
   #settled(entry: Waiting | undefined): Effect.Effect<void> {

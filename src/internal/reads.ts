@@ -4,6 +4,7 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -24,28 +25,41 @@ export const settled = <A, E, R>(
  * interrupted there with bytes in hand would lose them. So a fiber that is about to yield does it before it takes any.
  */
 export const taking = <A, E, R>(step: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  // Cheaper than `withFiberRuntime`, which makes a status for each step.
-  const self: Effect.Effect<A, E, R> = Effect.suspend(() => {
-    const fiber = Fiber.getCurrentFiber()
-    return Option.isSome(fiber) && fiber.value.currentOpCount >= stepsBeforeYield
-      ? Effect.zipRight(Effect.yieldNow(), self)
-      : step()
-  })
+  const self: Effect.Effect<A, E, R> = Effect.suspend(() =>
+    isAboutToYield() ? Effect.zipRight(Effect.yieldNow(), self) : step()
+  )
   return self
+}
+
+/** Cheaper than `withFiberRuntime`, which makes a status for each step. */
+const isAboutToYield = (): boolean => {
+  const fiber = Fiber.getCurrentFiber()
+  return fiber._tag === "Some" && fiber.value.currentOpCount >= stepsBeforeYield
 }
 
 /** Effect's default less some, for what a reader does with the bytes before they are safe. */
 const stepsBeforeYield = 2048 - 64
 
-/** The next chunk as it came; none at the end of stream. */
-export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>, ReadError> => {
-  const self: Effect.Effect<Option.Option<Uint8Array>, ReadError> = taking(() => {
-    const chunk = inbound.take()
-    return chunk === undefined ? settled(inbound, none) ?? more : Exit.succeed(Option.some(plain(chunk)))
-  })
-  const more = inbound.wait(self, 1, false)
-  return self
+/** One object, without closures: most connections have one, and wait in it. */
+class Next extends Effectable.Class<Option.Option<Uint8Array>, ReadError> {
+  readonly #inbound: Inbound
+  #more: Effect.Effect<Option.Option<Uint8Array>, ReadError> | undefined
+
+  constructor(inbound: Inbound) {
+    super()
+    this.#inbound = inbound
+  }
+
+  commit(): Effect.Effect<Option.Option<Uint8Array>, ReadError> {
+    const inbound = this.#inbound
+    if (inbound.queue.size === 0) return settled(inbound, none) ?? (this.#more ??= inbound.wait(this, 1, false))
+    if (isAboutToYield()) return Effect.zipRight(Effect.yieldNow(), this)
+    return Exit.succeed(Option.some(plain(inbound.take()!)))
+  }
 }
+
+/** The next chunk as it came; none at the end of stream. */
+export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>, ReadError> => new Next(inbound)
 
 const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
 

@@ -4,10 +4,9 @@
  * It waits, is timed and is told of ends and failures as any reader and writer is.
  */
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import type { ReadError, WriteError } from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
-import type { Inbound, Reader } from "./inbound.ts"
+import { currentFiber, type Inbound, type Reader } from "./inbound.ts"
 import type { Waiting } from "./outbound.ts"
 import { wake } from "./turn.ts"
 
@@ -130,7 +129,7 @@ export const relay = (
       stop()
       wake(resume, failure ?? Effect.succeed({ forward: forward.copied, backward: backward.copied }))
     }
-    const fiber = Fiber.getCurrentFiber()
+    const fiber = currentFiber()
     const forward = new Pipe(a, b, fiber, settle)
     const backward = new Pipe(b, a, fiber, settle)
     forward.pump()

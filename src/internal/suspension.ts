@@ -1,0 +1,18 @@
+/**
+ * `Effect.async` without a canceler, for effects that are built once and run for every message: it is what `Effect.async` makes anew with each
+ * run, less the four closures and the effect around it. What is resumed when it is gone is nothing, as there.
+ * The names are those by which the fibers of Effect 3 know the instruction; no test would pass if they changed.
+ */
+import type * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
+import * as FiberId from "effect/FiberId"
+
+/** An effect that waits until `resume` is called. */
+export const suspension = <A, E, R>(
+  register: (resume: (effect: Effect.Effect<A, E, R>) => void) => void
+): Effect.Effect<A, E, R> =>
+  Object.assign(Object.create(Effectable.EffectPrototype), {
+    _op: "Async",
+    effect_instruction_i0: register,
+    effect_instruction_i1: FiberId.none
+  })
