@@ -11,6 +11,7 @@ import * as internal from "./internal/datagramBind.ts"
 import { DatagramHandlers } from "./internal/datagramHandlers.ts"
 import type { UdpOptions } from "./internal/datagramOptions.ts"
 import * as Options from "./internal/options.ts"
+import * as Group from "./internal/serverGroup.ts"
 import { type Datagrams, regularly, ServerMetrics } from "./internal/serverMetrics.ts"
 import type { BindError } from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -108,7 +109,8 @@ const start = <E, R>(
       counted = now
       return moved
     })
-    yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
+    const group = yield* Group.join(handlers)
+    yield* Effect.addFinalizer(() => Group.leave(group, handlers, handlers.drain(drainTimeout)))
     handlers.start()
     return { address: socket.address, status: handlers.status, socket }
   })

@@ -19,6 +19,7 @@ import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
 import { LazyScope } from "./lazyScope.ts"
 import { LiveSet, type Member } from "./liveSet.ts"
+import type { GroupMember } from "./serverGroup.ts"
 import { inlineScheduler } from "./turn.ts"
 
 type Answer = Uint8Array | string | void
@@ -32,7 +33,7 @@ class Session implements Member {
   fiber: AnyFiber | undefined = undefined
 }
 
-export class DatagramHandlers {
+export class DatagramHandlers implements GroupMember {
   readonly #socket: DatagramSocketImpl
   readonly #handle: Handle
   readonly #run: (
@@ -44,7 +45,8 @@ export class DatagramHandlers {
   readonly #sessions = new LiveSet<Session>()
   #active = 0
   #filling = false
-  #draining = false
+  /** Why none is taken: it drains, or servers that it was built with do. */
+  #halts = 0
   #onIdle: (() => void) | undefined
 
   static make<E, R>(
@@ -97,7 +99,7 @@ export class DatagramHandlers {
 
   start(): void {
     this.#socket.onDatagram = (datagram) => {
-      if (this.#draining) {
+      if (this.#halts > 0) {
         this.#socket.queue.dropped++
         return true
       }
@@ -108,13 +110,22 @@ export class DatagramHandlers {
     this.#fill()
   }
 
+  /** Takes no datagram any more; those that wait are dropped. */
+  halt(): void {
+    this.#halts++
+    this.#socket.queue.clear()
+  }
+
+  revive(): void {
+    this.#halts--
+  }
+
   /**
    * Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped.
    */
   drain(timeout: Duration.Duration): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.#draining = true
-      this.#socket.queue.clear()
+      this.halt()
       return Effect.zipRight(
         Effect.raceFirst(
           Effect.interruptible(this.#idle),
