@@ -29,14 +29,17 @@ const exchange = (connection: Connection.Connection) =>
 
 run(import.meta.url, flags, ({ breaking, steady }) =>
   Effect.gen(function* () {
-    const { address } = yield* echoServer.serve
-    // Deno's own sockets cannot send RST; `resettable` asks for one that can.
-    const join = (resettable: boolean) => Effect.tap(Net.connect(address, { resettable }), exchange)
-    const breakers = yield* Effect.replicateEffect(join(true), breaking)
-    const others = yield* Effect.replicateEffect(join(false), steady)
+    const { address, awaitConnections } = yield* echoServer.serve
+    yield* Effect.scoped(Effect.gen(function* () {
+      // Deno's own sockets cannot send RST; `resettable` asks for one that can.
+      const join = (resettable: boolean) => Effect.tap(Net.connect(address, { resettable }), exchange)
+      const breakers = yield* Effect.replicateEffect(join(true), breaking)
+      const others = yield* Effect.replicateEffect(join(false), steady)
 
-    yield* Console.log(`${breaking + steady} clients are in session; ${breaking} of them break off`)
-    yield* Effect.forEach(breakers, (connection) => connection.reset, { discard: true })
-    yield* Effect.forEach(others, exchange, { concurrency: "unbounded", discard: true })
-    yield* Console.log(`${steady} others have had their next answer`)
+      yield* Console.log(`${breaking + steady} clients are in session; ${breaking} of them break off`)
+      yield* Effect.forEach(breakers, (connection) => connection.reset, { discard: true })
+      yield* Effect.forEach(others, exchange, { concurrency: "unbounded", discard: true })
+      yield* Console.log(`${steady} others have had their next answer`)
+    }))
+    yield* awaitConnections("==", 0)
   }))
