@@ -11,7 +11,6 @@ import * as internal from "./internal/datagramBind.ts"
 import { DatagramHandlers } from "./internal/datagramHandlers.ts"
 import type { UdpOptions } from "./internal/datagramOptions.ts"
 import * as Options from "./internal/options.ts"
-import * as Group from "./internal/serverGroup.ts"
 import { type Datagrams, regularly, ServerMetrics } from "./internal/serverMetrics.ts"
 import type { BindError } from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -109,8 +108,7 @@ const start = <E, R>(
       counted = now
       return moved
     })
-    const group = yield* Group.join(handlers)
-    yield* Effect.addFinalizer(() => Group.leave(group, handlers, handlers.drain(drainTimeout)))
+    yield* Effect.addFinalizer(() => handlers.drain(drainTimeout))
     handlers.start()
     return { address: socket.address, status: handlers.status, socket }
   })

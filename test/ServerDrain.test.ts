@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
-import { type Connection, FramedServer, Framing, Net, type Network, Server, Udp, UdpServer } from "effect-netkit"
+import { type Connection, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 import { RuntimeNetwork } from "effect-netkit/runtime"
 
@@ -303,34 +303,6 @@ describe("Several servers", () => {
     "of one Scope all stop accepting before any of them waits",
     () => stopTogether((a, b) => Effect.all([a.serve, b.serve]))
   )
-
-  onMemory("of datagrams stop with them, and take datagrams again where they stay", () =>
-    Effect.gen(function* () {
-      const gate = yield* Deferred.make<void>()
-      const memoMap = yield* Layer.makeMemoMap
-      const scopes = [yield* Scope.make(), yield* Scope.make()] as const
-      const [a] = two([], gate)
-      const echo = UdpServer.make({ listen: { host: "127.0.0.1", port: 7003 }, handler: ({ bytes }) => bytes })
-      yield* Layer.buildWithMemoMap(Server.layer(a), memoMap, scopes[0])
-      yield* Layer.buildWithMemoMap(Server.layer(echo), memoMap, scopes[1])
-      const socket = yield* Udp.connect("127.0.0.1:7003")
-      const answered = Effect.gen(function* () {
-        yield* socket.send("?")
-        yield* settle
-        return (yield* socket.stats).received
-      })
-      expect(yield* answered).toBe(1)
-      const client = yield* Net.connect({ host: "127.0.0.1", port: 7001 })
-      yield* settle
-      const closing = yield* Effect.fork(Scope.close(scopes[0], Exit.void))
-      yield* settle
-      expect(yield* answered).toBe(1)
-      yield* Deferred.succeed(gate, undefined)
-      yield* Fiber.join(closing)
-      yield* client.close
-      expect(yield* answered).toBe(2)
-      yield* Scope.close(scopes[1], Exit.void)
-    }))
 
   onMemory("listen again where only a part of the composition was closed", () =>
     Effect.gen(function* () {

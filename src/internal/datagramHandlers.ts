@@ -19,7 +19,6 @@ import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
 import { LazyScope } from "./lazyScope.ts"
 import { LiveSet, type Member } from "./liveSet.ts"
-import type { GroupMember } from "./serverGroup.ts"
 import { inlineScheduler } from "./turn.ts"
 
 type Answer = Uint8Array | string | void
@@ -33,7 +32,7 @@ class Session implements Member {
   fiber: AnyFiber | undefined = undefined
 }
 
-export class DatagramHandlers implements GroupMember {
+export class DatagramHandlers {
   readonly #socket: DatagramSocketImpl
   readonly #handle: Handle
   readonly #run: (
@@ -45,8 +44,7 @@ export class DatagramHandlers implements GroupMember {
   readonly #sessions = new LiveSet<Session>()
   #active = 0
   #filling = false
-  /** Why none is taken: it drains, or servers that it was built with do. */
-  #halts = 0
+  #draining = false
   #onIdle: (() => void) | undefined
 
   static make<E, R>(
@@ -99,7 +97,7 @@ export class DatagramHandlers implements GroupMember {
 
   start(): void {
     this.#socket.onDatagram = (datagram) => {
-      if (this.#halts > 0) {
+      if (this.#draining) {
         this.#socket.queue.dropped++
         return true
       }
@@ -110,22 +108,13 @@ export class DatagramHandlers implements GroupMember {
     this.#fill()
   }
 
-  /** Takes no datagram any more; those that wait are dropped. */
-  halt(): void {
-    this.#halts++
-    this.#socket.queue.clear()
-  }
-
-  revive(): void {
-    this.#halts--
-  }
-
   /**
    * Lets the handlers end by themselves, at most so long; what is left is interrupted. Datagrams that wait are dropped.
    */
   drain(timeout: Duration.Duration): Effect.Effect<void> {
     return Effect.suspend(() => {
-      this.halt()
+      this.#draining = true
+      this.#socket.queue.clear()
       return Effect.zipRight(
         Effect.raceFirst(
           Effect.interruptible(this.#idle),
