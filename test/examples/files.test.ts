@@ -64,7 +64,7 @@ describe.each(runtimes)(`under %s, against ${peer.language}`, { timeout: 60_000 
   })
 
   describe("file-server", () => {
-    const root = join(newFolder(), "root")
+    const root = join(newFolder(), "served")
     const outside = join(root, "..", "outside")
     mkdirSync(join(root, "sub"), { recursive: true })
     mkdirSync(outside)
@@ -97,8 +97,8 @@ describe.each(runtimes)(`under %s, against ${peer.language}`, { timeout: 60_000 
 
       const missing = ["none", "sub", ".", "loop", "a.txt/x", "x".repeat(300), "empty/../none"]
       const refused = [
-        "../root/a.txt",
-        "sub/../../root/a.txt",
+        "../served/a.txt",
+        "sub/../../served/a.txt",
         "none/../../none",
         join(root, "a.txt"),
         "out/secret",
@@ -236,7 +236,7 @@ describe.each(runtimes)(`under %s, against ${peer.language}`, { timeout: 60_000 
     }
 
     const listen = async () => {
-      const root = join(newFolder(), "root")
+      const root = join(newFolder(), "served")
       mkdirSync(root)
       return { root, server: await startServer(runtime, "remote-copy", ["--listen", "--root", root]) }
     }
@@ -305,7 +305,7 @@ describe.each(runtimes)(`under %s, against ${peer.language}`, { timeout: 60_000 
         await client.close()
       }
       expect(readdirSync(join(root, "..", "outside"))).toEqual([])
-      expect(readdirSync(join(root, ".."))).toEqual(["outside", "root"])
+      expect(readdirSync(join(root, ".."))).toEqual(["outside", "served"])
       expect(readdirSync(root)).toEqual(["out"])
       expect((await stop(server)).stdout).toContain("refused: ../outside/x\n")
 
