@@ -96,7 +96,7 @@ export interface Started {
  *
  * Servers of one composition of Layers, and servers of one Scope, stop accepting together as soon as the first of them is closed, since
  * their finalizers run one after the other. If only a part is closed (by a `LayerMap`, say), the others listen again at the same address one second
- * after its drain. `stop` and `suspend` concern one server alone.
+ * after its drain. `stop` and `suspend` concern one server alone; a `UdpServer` goes on until its own turn comes.
  *
  * @category models
  */

@@ -2,24 +2,12 @@
  * Middleware: what goes around handlers, in memory and under TestClock.
  */
 import { describe, expect, it } from "@effect/vitest"
-import {
-  Chunk,
-  Context,
-  DefaultServices,
-  Effect,
-  Exit,
-  Logger,
-  LogLevel,
-  Option,
-  type Scope,
-  Stream,
-  TestClock,
-  Tracer
-} from "effect"
+import { Chunk, Effect, Exit, Logger, LogLevel, Option, type Scope, Stream, TestClock } from "effect"
 import { type Connection, Framed, FramedServer, Framing, Middleware, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 import * as fc from "fast-check"
 import { Rates, resolve } from "../src/internal/rates.ts"
+import { recording } from "./support/tracer.ts"
 
 const lines = Framing.lines().pipe(Framing.text())
 
@@ -205,19 +193,9 @@ describe("logging", () => {
 })
 
 describe("tracing", () => {
-  const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
-
   it.effect("a span a connection, with addresses, bytes and outcome; the handler's spans are its children", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.Span> = []
-      const tracer = Tracer.make({
-        ...native,
-        span: (...args) => {
-          const span = native.span(...args)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recording()
       const handler = (connection: Connection.Connection) => Effect.withSpan(echo(connection), "inner")
       const traced = Middleware.tracing({ name: "echo", attributes: { tenant: 1 } })(handler)
       yield* inMemory(Effect.flatMap(

@@ -2,23 +2,10 @@
  * What servers and dials tell the metrics, the tracer and the log.
  */
 import { describe, expect, it } from "@effect/vitest"
-import {
-  Chunk,
-  Context,
-  DefaultServices,
-  Duration,
-  Effect,
-  HashMap,
-  Logger,
-  LogLevel,
-  Metric,
-  MetricState,
-  Stream,
-  TestClock,
-  Tracer
-} from "effect"
+import { Chunk, Duration, Effect, HashMap, Logger, LogLevel, Metric, MetricState, Stream, TestClock } from "effect"
 import { type Connection, Net, Server, Udp, UdpServer } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
+import { recording } from "./support/tracer.ts"
 
 const echo = (connection: Connection.Connection) => Stream.run(connection.stream, connection.sink)
 
@@ -145,19 +132,9 @@ describe("metrics", () => {
 })
 
 describe("spans", () => {
-  const native = Context.get(DefaultServices.liveServices, Tracer.Tracer)
-
   it.scoped("are made for each connection where a tracer is set when the server starts", () =>
     Effect.gen(function* () {
-      const spans: Array<Tracer.Span> = []
-      const tracer = Tracer.make({
-        ...native,
-        span: (...args) => {
-          const span = native.span(...args)
-          spans.push(span)
-          return span
-        }
-      })
+      const { spans, tracer } = recording()
       const { address } = yield* Server.serve(Server.make({ name: "traced", listen: "127.0.0.1:0", handler: echo }))
         .pipe(Effect.withTracer(tracer))
       yield* exchange(address, "hello")
