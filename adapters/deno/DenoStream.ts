@@ -6,7 +6,7 @@
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
 import type { DenoConn } from "./DenoApi.ts"
 import { toEndpoint } from "./DenoApi.ts"
-import { ReadBuffer } from "./ReadBuffer.ts"
+import { ReadBuffer } from "../ReadBuffer.ts"
 import { WriteQueue } from "../WriteQueue.ts"
 
 /** Takes over a connected socket. `events` is set before the runtime's loop turns again. */

@@ -24,7 +24,8 @@ import type {
 import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { lookup } from "./lookup.ts"
 import { bindDatagram } from "./NodeDatagram.ts"
-import { NodeStream } from "./NodeStream.ts"
+import { dial } from "./DialledStream.ts"
+import { NodeStream, socketState } from "./NodeStream.ts"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
@@ -42,10 +43,14 @@ const socketOptions = (options: StreamOptions) => ({
 
 const pathOf = (endpoint: Endpoint): string | undefined => "path" in endpoint ? endpoint.path : undefined
 
+/** `onread` is Node's alone to be trusted with. */
+const dialPlainly = (options: StreamOptions) => {
+  const socket = new net.Socket(socketState(options))
+  return { socket, opened: (path: string | undefined) => new NodeStream(socket, options, path) }
+}
+
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
-  const socket = new net.Socket(
-    { allowHalfOpen: true, writableHighWaterMark: request.writeBuffer } as net.SocketConstructorOpts
-  )
+  const { opened, socket } = isNode ? dial(request) : dialPlainly(request)
   let settled = false
   const onFail = (error: unknown) => {
     if (settled) return
@@ -55,7 +60,7 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
   const onConnect = () => {
     settled = true
     socket.off("error", onFail)
-    const handle = new NodeStream(socket, request, pathOf(request.endpoint))
+    const handle = opened(pathOf(request.endpoint))
     handle.events = events.onOpen(handle)
   }
   socket.pause()

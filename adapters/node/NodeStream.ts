@@ -3,12 +3,16 @@
  * Node 20 shows a reset as a clean end when unread bytes were waiting (libuv before 1.52, libuv/libuv#4997); a write of no bytes
  * at the end of stream tells the two apart, since the kernel answers it with an error on a socket that was reset.
  */
-import type { Socket } from "node:net"
+import type { Socket, SocketConstructorOpts } from "node:net"
+import { keepFreed } from "./heap.ts"
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
 
 const stream: unique symbol = Symbol("effect-netkit/NodeStream")
 
 type OwnedSocket = Socket & { [stream]: NodeStream }
+
+/** What libuv reads at most. */
+const fullRead = 65536
 
 const nothing = new Uint8Array(0)
 
@@ -20,13 +24,18 @@ const ignored: StreamEvents = {
   onClose() {}
 }
 
-/** Takes over a connected socket, paused. `events` is set before the runtime's loop turns again. */
+/** What a socket is made with. Node's types miss `writableHighWaterMark`. */
+export const socketState = ({ writeBuffer }: StreamOptions): SocketConstructorOpts => (
+  { allowHalfOpen: true, writableHighWaterMark: writeBuffer } as SocketConstructorOpts
+)
+
 /** What Node keeps to itself of a write under way. */
 interface Internals extends Socket {
   readonly _handle?: { readonly writeQueueSize?: number } | null
   readonly _writableState?: { readonly writelen?: number }
 }
 
+/** Takes over a connected socket, paused. `events` is set before the runtime's loop turns again. */
 export class NodeStream implements StreamHandle {
   events: StreamEvents = ignored
   readonly canReset: boolean
@@ -131,6 +140,7 @@ const endpointOf = (host: string | undefined, port: number | undefined): Endpoin
   host === undefined || port === undefined ? undefined : { host, port }
 
 function onData(this: Socket, chunk: Uint8Array): void {
+  if (chunk.length >= fullRead) keepFreed()
   ;(this as OwnedSocket)[stream].events.onData(chunk)
 }
 

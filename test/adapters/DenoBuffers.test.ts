@@ -4,7 +4,7 @@
  */
 import * as fc from "fast-check"
 import { describe, expect, it } from "vitest"
-import { ReadBuffer } from "../../adapters/deno/ReadBuffer.ts"
+import { ReadBuffer } from "../../adapters/ReadBuffer.ts"
 import { WriteQueue } from "../../adapters/WriteQueue.ts"
 
 const concat = (chunks: ReadonlyArray<Uint8Array>): Array<number> => chunks.flatMap((chunk) => [...chunk])

@@ -29,15 +29,21 @@ const copy = (bytes: Uint8Array): Uint8Array => {
 }
 
 export class ReadBuffer {
+  readonly #allocate: (size: number) => Uint8Array
   #buffer: Uint8Array | undefined
   #size = smallest
   /** The buffer given away last, and one that was given back. */
   #lent: Uint8Array | undefined
   #spare: Uint8Array | undefined
 
+  /** What `allocate` gives need not be zeros. */
+  constructor(allocate = (size: number) => new Uint8Array(size)) {
+    this.#allocate = allocate
+  }
+
   /** Where the next read goes. */
   get target(): Uint8Array {
-    return this.#buffer ??= new Uint8Array(this.#size)
+    return this.#buffer ??= this.#allocate(this.#size)
   }
 
   /** The first `size` bytes of the target, for the receiver to keep. */
