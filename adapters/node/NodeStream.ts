@@ -40,7 +40,8 @@ export class NodeStream implements StreamHandle {
   events: StreamEvents = ignored
   readonly canReset: boolean
   readonly remoteAddress: Endpoint | undefined
-  readonly #socket: Socket
+  /** Gone once it is closed: who still holds the connection then, holds little. */
+  #socket: Socket | undefined
   readonly #writeBuffer: number
   #localAddress: Endpoint | undefined
   error: unknown = undefined
@@ -62,12 +63,14 @@ export class NodeStream implements StreamHandle {
 
   write(chunk: Uint8Array): boolean {
     const socket = this.#socket
+    if (socket === undefined) return true
     // Node answers false from the size of the chunk alone; what counts is what the kernel left behind.
     return socket.write(chunk) || socket.writableLength < this.#writeBuffer
   }
 
   writev(chunks: ReadonlyArray<Uint8Array>): boolean {
     const socket = this.#socket
+    if (socket === undefined) return true
     socket.cork()
     for (const chunk of chunks) socket.write(chunk)
     socket.uncork()
@@ -75,23 +78,24 @@ export class NodeStream implements StreamHandle {
   }
 
   pause(): void {
-    this.#socket.pause()
+    this.#socket?.pause()
   }
 
   resume(): void {
-    this.#socket.resume()
+    this.#socket?.resume()
   }
 
   shutdownWrite(): void {
-    this.#socket.end()
+    this.#socket?.end()
   }
 
   close(): void {
-    this.#socket.destroySoon()
+    this.#socket?.destroySoon()
   }
 
   reset(): void {
     const socket = this.#socket
+    if (socket === undefined) return
     if (!this.canReset) socket.destroy()
     // While it shuts down, for a turn at most, libuv refuses to reset (EINVAL); Node then never closes the descriptor, and says so to nobody.
     else if (socket.writableEnded && !socket.writableFinished && socket.writableLength === 0) {
@@ -100,6 +104,7 @@ export class NodeStream implements StreamHandle {
   }
 
   get bufferedAmount(): number {
+    if (this.#socket === undefined) return 0
     const { _handle, _writableState, writableLength } = this.#socket as Internals
     // A write under way counts whole until its end; how much of it is left only libuv knows (as Node's own timeouts ask it).
     const { writeQueueSize } = _handle ?? {}
@@ -110,15 +115,15 @@ export class NodeStream implements StreamHandle {
   }
 
   get localAddress(): Endpoint | undefined {
-    return this.#localAddress ??= endpointOf(this.#socket.localAddress, this.#socket.localPort)
+    return this.#localAddress ??= endpointOf(this.#socket?.localAddress, this.#socket?.localPort)
   }
 
   setNoDelay(enabled: boolean): void {
-    this.#socket.setNoDelay(enabled)
+    this.#socket?.setNoDelay(enabled)
   }
 
   setKeepAlive(enabled: boolean, initialDelayMillis: number): void {
-    this.#socket.setKeepAlive(enabled, initialDelayMillis)
+    this.#socket?.setKeepAlive(enabled, initialDelayMillis)
   }
 
   /**
@@ -127,12 +132,18 @@ export class NodeStream implements StreamHandle {
    */
   confirmEnd(): void {
     const socket = this.#socket
+    if (socket === undefined) return
     if (!this.canReset || socket.writableEnded || socket.writableLength > 0) this.events.onEnd()
     else {
       socket.write(nothing, (error) => {
         if (!error) this.events.onEnd()
       })
     }
+  }
+
+  closed(): void {
+    this.#socket = undefined
+    this.events.onClose(this.error)
   }
 }
 
@@ -161,6 +172,5 @@ function onError(this: Socket, error: Error): void {
 }
 
 function onClose(this: Socket): void {
-  const self = (this as OwnedSocket)[stream]
-  self.events.onClose(self.error)
+  ;(this as OwnedSocket)[stream].closed()
 }

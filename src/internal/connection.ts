@@ -329,8 +329,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
     this.#environment.readDeadlines?.release()
     this.#environment.writeDeadlines?.release()
     const awaiting = this.#awaiting ?? []
+    const { onReleased } = this
+    // Nothing hangs on a connection that is over: V8 keeps those whose handlers are generators until its next full collection.
     this.#awaiting = undefined
-    this.onReleased?.()
+    this.onReleased = undefined
+    onReleased?.()
     for (const listener of awaiting) listener()
   }
 

@@ -4,14 +4,13 @@
  * and drains: wait, then interrupt, then see all of it ended.
  */
 import * as Cause from "effect/Cause"
-import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import { isNetError } from "../NetError.ts"
 import type { Status } from "../Server.ts"
 import type { Datagram, UdpSocket } from "../UdpSocket.ts"
@@ -19,6 +18,7 @@ import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
 import { LazyScope } from "./lazyScope.ts"
 import { LiveSet, type Member } from "./liveSet.ts"
+import { scopedFork } from "./scopedFork.ts"
 import { inlineScheduler } from "./turn.ts"
 
 type Answer = Uint8Array | string | void
@@ -53,24 +53,14 @@ export class DatagramHandlers {
     concurrency: number
   ): Effect.Effect<DatagramHandlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
-      Effect.map(Effect.runtime<Exclude<R, Scope.Scope>>(), (runtime) => {
-        const options = { scheduler: inlineScheduler(fiber as AnyFiber) }
-        return new DatagramHandlers(
+      Effect.map(Effect.runtime<Exclude<R, Scope.Scope>>(), (runtime) =>
+        new DatagramHandlers(
           socket,
           handler,
-          (effect, scope) =>
-            Runtime.runFork(
-              Runtime.make({
-                ...runtime,
-                context: Context.add(runtime.context, Scope.Scope, scope)
-              }) as Runtime.Runtime<unknown>,
-              effect,
-              options
-            ),
+          scopedFork(runtime as Runtime.Runtime<unknown>, inlineScheduler(fiber as AnyFiber)),
           Runtime.runFork(runtime),
           concurrency
-        )
-      })
+        ))
     )
   }
 

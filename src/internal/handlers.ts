@@ -14,7 +14,7 @@ import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
-import * as Scope from "effect/Scope"
+import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import { isNetError, type ReadError } from "../NetError.ts"
 import type { ServerStatus } from "../Server.ts"
@@ -27,6 +27,7 @@ import { Draining } from "./draining.ts"
 import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
 import { Rejections, type RejectReason } from "./rejections.ts"
+import { scopedFork } from "./scopedFork.ts"
 import { ServerMetrics } from "./serverMetrics.ts"
 import { type ConnectionInfo, type EndReason, Session, type Timekeeper } from "./session.ts"
 import { inlineScheduler } from "./turn.ts"
@@ -92,24 +93,22 @@ export class Handlers implements Timekeeper, Enforcer {
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
       Effect.zipWith(Effect.runtime<Exclude<R, Scope.Scope>>(), Effect.clock, (runtime, clock) => {
-        const options = { scheduler: inlineScheduler(fiber as AnyFiber) }
         const draining = Deferred.unsafeMake<void>(FiberId.none)
         // A server that a handler starts does not belong to the Layers that this one was built with.
         const context = Context.omit(Layer.CurrentMemoMap)(
           Context.add(runtime.context, Draining, Deferred.await(draining))
         ) as typeof runtime.context
+        const start = scopedFork(Runtime.make({ ...runtime, context }), inlineScheduler(fiber as AnyFiber))
         return new Handlers(
-          // The scope goes into the context that the fiber starts with: to provide it to the effect would cost more than the fiber.
           ({ connection, scope }) =>
-            Runtime.runFork(
-              Runtime.make({ ...runtime, context: Context.add(context, Scope.Scope, scope) }) as Runtime.Runtime<R>,
+            start(
               Effect.suspend(() => {
                 if (connection.inbound.waits !== undefined) {
                   connection.inbound.waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
                 }
                 return handler(connection)
-              }),
-              options
+              }) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
+              scope
             ),
           Runtime.runFork(runtime),
           clock,
@@ -313,8 +312,9 @@ export class Handlers implements Timekeeper, Enforcer {
   }
 
   #ended(session: Session, exit: Exit.Exit<unknown, unknown>): void {
-    const { scope } = session
+    const { connection: { inbound }, scope } = session
     session.fiber = undefined
+    if (inbound.waits !== undefined) inbound.waits.owner = undefined
     session.ending = session.reasonOf(exit)
     session.metrics.handled(this.#clock.unsafeCurrentTimeMillis() - session.startedAt)
     if (exit._tag === "Failure") this.#report(session, exit.cause)
