@@ -4,18 +4,21 @@
  */
 import { existsSync, readFileSync } from "node:fs"
 import { expect, it } from "vitest"
+import bundles from "../tsup.config.ts"
 
 const read = (path: string) => JSON.parse(readFileSync(path, "utf8"))
 const npm = read("package.json")
 const deno = read("deno.json")
 
-/** `./src/index.ts` for `./dist/src/index.js`. */
-const sourceOf = (target: { readonly default: string }) =>
-  target.default.replace("./dist/", "./").replace(/\.js$/, ".ts")
+/** `module` is for bundlers, `default` for runtimes. */
+type Target = Record<"types" | "module" | "default", string>
 
-const { "./package.json": _, ...subpaths } = npm.exports
+/** `./src/index.ts` for `./dist/src/index.js`. */
+const sourceOf = ({ module }: Target) => module.replace("./dist/", "./").replace(/\.js$/, ".ts")
+
+const { "./package.json": _, ...subpaths } = npm.exports as Record<string, Target>
 const sources = Object.fromEntries(
-  Object.entries(subpaths).map(([subpath, target]) => [subpath, sourceOf(target as { readonly default: string })])
+  Object.entries(subpaths).map(([subpath, target]) => [subpath, sourceOf(target!)])
 )
 
 it("have the same name, version and licence", () => {
@@ -26,6 +29,15 @@ it("have the same name, version and licence", () => {
 it("export the same subpaths, from sources that exist", () => {
   expect(deno.exports).toEqual(sources)
   expect(Object.values(deno.exports as Record<string, string>).filter((path) => !existsSync(path))).toEqual([])
+})
+
+it("give runtimes what bundlers and compilers get, in fewer files", () => {
+  const [, { entry }] = bundles as unknown as ReadonlyArray<{ readonly entry: Record<string, string> }>
+  const bundled = Object.entries(subpaths).map(([subpath, { default: file, types }]) => {
+    expect(sourceOf({ module: types.replace(/\.d\.ts$/, ".js") } as Target)).toBe(sources[subpath])
+    return [file.replace(/^\.\/dist\/bundle\/(.*)\.js$/, "$1"), sources[subpath]!.slice(2)]
+  })
+  expect(Object.fromEntries(bundled)).toEqual(entry)
 })
 
 it("resolve the package's own name to its sources, for Deno as for TypeScript", () => {
