@@ -91,6 +91,11 @@ export class Inbound extends Entry {
     return this.ended || this.failure !== undefined
   }
 
+  /** Nothing has come, and nothing that would end the waiting before it has begun. */
+  get mustWait(): boolean {
+    return this.queue.size === 0 && !this.#done && this.#retirement === undefined
+  }
+
   push(chunk: Uint8Array): void {
     if (this.failure !== undefined && !this.discarding) return
     this.total += chunk.length
@@ -220,8 +225,18 @@ export class Inbound extends Entry {
         resume(retry)
         return
       }
-      this.enlist({ fiber: currentFiber(), resume, retry, want } as unknown as Reader, whole)
+      this.await(resume, retry, want, whole)
     })
+  }
+
+  /** Has the present fiber resumed with `retry` when there are `want` bytes. */
+  await<A, E, R>(
+    resume: (effect: Effect.Effect<A, E, R>) => void,
+    retry: Effect.Effect<A, E, R>,
+    want: number,
+    whole: boolean
+  ): void {
+    this.enlist({ fiber: currentFiber(), resume, retry, want } as unknown as Reader, whole)
   }
 
   /** Adds one who waits. */

@@ -4,13 +4,14 @@
  */
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { Inbound } from "./inbound.ts"
+import { Suspendable } from "./suspension.ts"
+import type { Resume } from "./turn.ts"
 
 type Address = () => SocketAddress
 
@@ -41,13 +42,21 @@ const isAboutToYield = (): boolean => {
 const stepsBeforeYield = 2048 - 64
 
 /** One object, without closures: most connections have one, and wait in it. */
-class Next extends Effectable.Class<Option.Option<Uint8Array>, ReadError> {
+class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
   readonly #inbound: Inbound
   #more: Effect.Effect<Option.Option<Uint8Array>, ReadError> | undefined
 
   constructor(inbound: Inbound) {
     super()
     this.#inbound = inbound
+  }
+
+  get mustWait(): boolean {
+    return this.#inbound.mustWait
+  }
+
+  protected wait(resume: Resume<Option.Option<Uint8Array>, ReadError>): void {
+    this.#inbound.await(resume, this, 1, false)
   }
 
   commit(): Effect.Effect<Option.Option<Uint8Array>, ReadError> {
