@@ -279,11 +279,11 @@ export const caseNamed = (name: string): Case => all.find((each) => each.name ==
 
 /**
  * A server under test. `raw` is what the others of its runtime are compared with; `loaded` is that with a burden that this SDK has, too, and
- * shows what is not this SDK's doing.
+ * shows what is not this SDK's doing; `bundled` is this SDK without the burden of many files.
  */
 export interface Contender {
   readonly runtime: Runtime
-  readonly kind: "raw" | "loaded" | "netkit" | "peer"
+  readonly kind: "raw" | "loaded" | "netkit" | "bundled" | "peer"
   readonly title: string
   readonly protocols: ReadonlyArray<Protocol>
   /** The program under `servers/`, or a file that runs as it is. It is told the protocol. */
@@ -295,6 +295,8 @@ export interface Contender {
   readonly args?: ReadonlyArray<string>
   /** Under `peers/`, installed and run on demand. */
   readonly installed?: true
+  /** One file with all that it needs, `effect` too, as a bundler makes it. */
+  readonly bundled?: true
 }
 
 const framed: ReadonlyArray<Protocol> = ["lines", "frames"]
@@ -336,6 +338,15 @@ export const contenders: ReadonlyArray<Contender> = [
   { runtime: "bun", kind: "raw", title: "data and write", protocols: ["relay"], server: "relayBun" },
   ...runtimes.flatMap((runtime): ReadonlyArray<Contender> => [
     { runtime, kind: "netkit", title: "effect-netkit", protocols: ["echo"], server: "netkit" },
+    {
+      runtime,
+      kind: "bundled",
+      title: "effect-netkit, bundled with effect",
+      protocols: ["echo"],
+      server: "netkit",
+      only: ["start"],
+      bundled: true
+    },
     { runtime, kind: "netkit", title: "Stream.run", protocols: ["stream"], server: "stream" },
     { runtime, kind: "netkit", title: "Net.relay", protocols: ["relay"], server: "relay" },
     { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },

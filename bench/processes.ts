@@ -11,7 +11,7 @@ import * as path from "node:path"
 import process from "node:process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { build } from "tsup"
+import { build, type Options } from "tsup"
 import { type Case, type Contender, contenders, type LoadKind, type Runtime, type Sample } from "./cases.ts"
 import { cpuTimeOf, type Load } from "./machine.ts"
 import type { Announcement } from "./servers/announce.ts"
@@ -45,21 +45,26 @@ export const versionOf = (runtime: Runtime): string => {
   return /\d+\.\d+\.\d+/.exec(stdout)?.[0] ?? "?"
 }
 
-export const compile = () => {
-  const servers = contenders.filter(({ installed }) => !installed).map(({ server }) => `servers/${server}`)
-  const names = new Set([...Object.values(programs).map(({ name }) => name), ...servers])
-  return build({
-    config: false,
-    silent: true,
-    clean: true,
-    entry: [...names].map((name) => path.join(root, "bench", `${name}.ts`)),
-    outDir,
-    format: ["esm"],
-    target: "es2022",
-    platform: "node",
-    removeNodeProtocol: false,
-    skipNodeModulesBundle: true
-  })
+const output = {
+  config: false,
+  silent: true,
+  outDir,
+  format: ["esm"],
+  target: "es2022",
+  platform: "node",
+  removeNodeProtocol: false
+} as const satisfies Options
+
+const source = (name: string) => path.join(root, "bench", `${name}.ts`)
+
+export const compile = async (): Promise<void> => {
+  const servers = contenders.filter(({ bundled, installed }) => !bundled && !installed)
+  const names = new Set([...Object.values(programs), ...servers.map(({ server }) => ({ name: `servers/${server}` }))]
+    .map(({ name }) => name))
+  await build({ ...output, clean: true, entry: [...names].map(source), skipNodeModulesBundle: true })
+  const whole = new Set(contenders.flatMap(({ bundled, server }) => bundled ? [server] : []))
+  const entry = Object.fromEntries([...whole].map((server) => [`bundled/${server}`, source(`servers/${server}`)]))
+  await build({ ...output, entry, noExternal: [/./], minify: true })
 }
 
 /** Peers that cannot be installed beside the rest, from the registry as their lock file says. */
@@ -105,8 +110,8 @@ const listening = async (command: ReadonlyArray<string>): Promise<Server> => {
 
 /** What `upstream` is the port of, a proxy passes everything on to. */
 export const start = (contender: Contender, { protocol }: Case, upstream: number): Promise<Server> => {
-  const { args = [], flags = [], installed, runtime, server } = contender
-  const program = installed ? path.join(peers, server) : compiled(`servers/${server}`)
+  const { args = [], bundled, flags = [], installed, runtime, server } = contender
+  const program = installed ? path.join(peers, server) : compiled(`${bundled ? "bundled" : "servers"}/${server}`)
   return listening(onCpu(0, [...commands[runtime], ...flags, program, protocol, String(upstream), ...args]))
 }
 
