@@ -28,13 +28,14 @@ const copy = (bytes: Uint8Array): Uint8Array => {
   return chunk
 }
 
+/** Given back and not read into again yet, of one connection. */
+const mostSpare = 4
+
 export class ReadBuffer {
   readonly #allocate: (size: number) => Uint8Array
   #buffer: Uint8Array | undefined
   #size = smallest
-  /** The buffer given away last, and one that was given back. */
-  #lent: Uint8Array | undefined
-  #spare: Uint8Array | undefined
+  #spare: Array<Uint8Array> | undefined
 
   /** What `allocate` gives need not be zeros. */
   constructor(allocate = (size: number) => new Uint8Array(size)) {
@@ -43,25 +44,28 @@ export class ReadBuffer {
 
   /** Where the next read goes. */
   get target(): Uint8Array {
-    return this.#buffer ??= this.#allocate(this.#size)
+    return this.#buffer ??= this.#spare?.pop() ?? this.#allocate(this.#size)
   }
 
   /** The first `size` bytes of the target, for the receiver to keep. */
   take(size: number): Uint8Array {
     const buffer = this.target
-    if (size < buffer.length && this.#spare === undefined) return copy(buffer.subarray(0, size))
+    if (size < this.#worthGiving(buffer.length)) return copy(buffer.subarray(0, size))
     if (size === buffer.length && size < largest) this.#grow()
-    this.#lent = buffer
-    this.#buffer = this.#spare
-    this.#spare = undefined
+    this.#buffer = undefined
     return size < buffer.length ? buffer.subarray(0, size) : buffer
   }
 
   /** Nobody looks at this chunk again. Those that share a slab stay there. */
   recycle({ buffer }: Uint8Array): void {
-    if (this.#lent?.buffer !== buffer) return
-    if (this.#lent.length >= this.#size) this.#spare = this.#lent
-    this.#lent = undefined
+    if (buffer.byteLength !== this.#size || buffer === slab.buffer) return
+    const spare = this.#spare ??= []
+    if (spare.length < mostSpare) spare.push(new Uint8Array(buffer as ArrayBuffer))
+  }
+
+  /** Giving costs another buffer, unless there is a spare one, or it is likely to come back. */
+  #worthGiving(size: number): number {
+    return this.#spare === undefined ? size : this.#spare.length > 0 ? 0 : size / 4
   }
 
   #grow(): void {

@@ -23,6 +23,9 @@ export const hold = (inbound: Inbound): () => void => {
   }
 }
 
+/** Chunks that are on their way at once and are given back; of more than these, the oldest are not. */
+const mostLent = 8
+
 /** One direction. It waits for bytes, or for room, or has ended. */
 class Pipe {
   copied = 0
@@ -33,8 +36,8 @@ class Pipe {
   #stopped = false
   /** Stops the waiting for room. */
   #leave: (() => void) | undefined
-  /** The chunk passed on last, where the runtime wants it back. */
-  #lent: Uint8Array | undefined
+  /** What was passed on and the runtime wants back, and by which byte it has been sent, oldest first. */
+  #lent: Array<{ readonly chunk: Uint8Array; readonly end: number }> = []
 
   constructor(from: ConnectionImpl, to: ConnectionImpl, fiber: Reader["fiber"], settle: Settle) {
     this.#from = from
@@ -84,12 +87,13 @@ class Pipe {
     return true
   }
 
-  /** What was passed on before is given back once the other side has sent it. */
   #acceptLent(chunk: Uint8Array): boolean {
-    const done = this.#to.outbound.buffered === 0 ? this.#lent : undefined
+    const { outbound } = this.#to
     const accepted = this.#accept(chunk)
-    this.#lent = accepted ? chunk : undefined
-    if (done !== undefined) this.#from.inbound.recycle(done)
+    if (accepted) this.#lent.push({ chunk, end: outbound.total })
+    const sent = outbound.total - outbound.buffered
+    while (this.#lent.length > 0 && this.#lent[0]!.end <= sent) this.#from.inbound.recycle(this.#lent.shift()!.chunk)
+    if (this.#lent.length > mostLent) this.#lent.shift()
     return accepted
   }
 

@@ -1,5 +1,5 @@
 /**
- * The two buffers of the Deno adapter, which need no Deno.
+ * The two buffers that adapters share: what is read into, and what waits to be written.
  * What goes in comes out, whole and in order, however the kernel cuts it.
  */
 import * as fc from "fast-check"
@@ -64,6 +64,33 @@ describe("ReadBuffer", () => {
       }),
       { numRuns: 30 }
     )
+  })
+
+  it("reads into what was given back, and into nothing else that it gave", () => {
+    const step = fc.record({
+      size: fc.oneof(fc.integer({ min: 1, max: 70_000 }), fc.constant(70_000)),
+      recycled: fc.nat({ max: 3 })
+    })
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const buffer = new ReadBuffer()
+        const kept: Array<{ readonly chunk: Uint8Array; readonly mark: number }> = []
+        for (const [mark, { recycled, size: wanted }] of steps.entries()) {
+          const size = Math.min(wanted, buffer.target.length)
+          buffer.target.fill(mark, 0, size)
+          const chunk = buffer.take(size)
+          kept.push({ chunk, mark })
+          // Any of those that are out, not only the last.
+          if (recycled > 0 && kept.length >= recycled) buffer.recycle(kept.splice(-recycled, 1)[0]!.chunk)
+        }
+        for (const { chunk, mark } of kept) expect(chunk.every((byte) => byte === mark)).toBe(true)
+      }),
+      { numRuns: 50 }
+    )
+    const buffer = new ReadBuffer()
+    const [, , third] = [4_096, 16_384, 65_536].map((size) => buffer.take(size))
+    buffer.recycle(third!)
+    expect(buffer.take(20_000).buffer).toBe(third!.buffer)
   })
 
   it("grows from 4 KiB to 64 KiB as reads fill it", () => {
