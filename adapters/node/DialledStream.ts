@@ -16,7 +16,7 @@ class DialledStream extends NodeStream {
     this.#input = input
   }
 
-  recycle(chunk: Uint8Array): void {
+  override recycle(chunk: Uint8Array): void {
     this.#input.recycle(chunk)
   }
 }

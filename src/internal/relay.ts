@@ -23,6 +23,9 @@ export const hold = (inbound: Inbound): () => void => {
   }
 }
 
+/** Smaller chunks are not worth the trouble. */
+const leastLent = 4096
+
 /** Chunks that are on their way at once and are given back; of more than these, the oldest are not. */
 const mostLent = 8
 
@@ -88,6 +91,7 @@ class Pipe {
   }
 
   #acceptLent(chunk: Uint8Array): boolean {
+    if (chunk.length < leastLent) return this.#accept(chunk)
     const { outbound } = this.#to
     const accepted = this.#accept(chunk)
     if (accepted) this.#lent.push({ chunk, end: outbound.total })
