@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schedule, type Scope, Stream, TestClock } from "effect"
+import { Effect, Exit, Fiber, FiberId, Schedule, Scheduler, type Scope, Stream, TestClock } from "effect"
 import { type DatagramTransport, type NetError, Network, type Transport, Udp, UdpSocket } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
@@ -164,6 +164,35 @@ describe("Udp.request", () => {
 })
 
 describe("UdpSocket", () => {
+  onMemory("a receiver that is interrupted where its fiber yields has lost no datagram", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* two
+      let interrupted = 0
+      const interrupting: Scheduler.Scheduler = {
+        scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber),
+        shouldYield(fiber) {
+          const priority = Scheduler.defaultScheduler.shouldYield(fiber)
+          if (priority !== false) fiber.unsafeInterruptAsFork(FiberId.none)
+          return priority
+        }
+      }
+      for (let steps = 1960; steps < 2060; steps++) {
+        yield* a.send("precious", b.address)
+        yield* turn
+        let received = 0
+        const receiving = Effect.gen(function* () {
+          for (let step = 0; step < steps; step++) yield* Effect.sync(() => {})
+          yield* b.receive
+          received++
+        })
+        const exit = yield* Fiber.await(yield* Effect.fork(Effect.withScheduler(receiving, interrupting)))
+        if (Exit.isInterrupted(exit)) interrupted++
+        expect(received + (yield* queued(b))).toBe(1)
+        if (received === 0) yield* b.receive
+      }
+      expect(interrupted).toBeGreaterThan(0)
+    }))
+
   onMemory("is told apart from other values", () =>
     Effect.gen(function* () {
       expect(UdpSocket.isSocket(yield* Udp.bind({ port: 0 }))).toBe(true)

@@ -20,7 +20,7 @@ import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.
 import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
-import { plain } from "./reads.ts"
+import { plain, yieldsFirst } from "./reads.ts"
 import { Requests } from "./requests.ts"
 import { nextTurn, type Resume, wake } from "./turn.ts"
 
@@ -91,14 +91,14 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   // --- receiving ---
 
   readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.suspend(() => {
-    const datagram = this.queue.shift()
-    return datagram === undefined ? this.#news() ?? this.#arrival : Exit.succeed(datagram)
+    if (this.queue.size === 0) return this.#news() ?? this.#arrival
+    return yieldsFirst(this.receive) ?? Exit.succeed(this.queue.shift()!)
   })
 
   /** All that wait, at least one. */
   readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.suspend(() => {
     if (this.queue.size === 0) return this.#news() ?? this.#arrivalOfAny
-    return Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
+    return yieldsFirst(this.#receiveAll) ?? Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
   })
 
   readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = Stream.repeatEffectChunkOption(
