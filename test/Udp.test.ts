@@ -254,6 +254,55 @@ const scripted = (errors: Array<string>) => {
   return { layer: Network.layer(network), sent, report: () => report! }
 }
 
+/** Receives on and on, and notes each datagram, then in a fiber of its own. */
+const noting = (socket: UdpSocket.Socket, notes: Array<string>) =>
+  Effect.gen(function* () {
+    while (true) {
+      const received = text(yield* socket.receive)
+      notes.push(received)
+      yield* Effect.fork(Effect.sync(() => notes.push(`${received} forked`)))
+    }
+  })
+
+describe("the fiber of a receiver", () => {
+  it.scoped("goes on within the callback that brings a datagram, its forks later", () => {
+    const { layer, report } = scripted([])
+    return Effect.gen(function* () {
+      const notes: Array<string> = []
+      yield* Effect.fork(noting(yield* Udp.bind({ port: 0 }), notes))
+      yield* turn
+      for (const message of ["a", "b"]) {
+        report().onMessage(new TextEncoder().encode(message), "127.0.0.1", 1, false)
+        notes.push("callback over")
+        yield* turn
+      }
+      expect(notes).toEqual(["a", "callback over", "a forked", "b", "callback over", "b forked"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.scoped("goes by the scheduler that it has chosen, if any", () => {
+    const { layer, report } = scripted([])
+    return Effect.gen(function* () {
+      const notes: Array<string> = []
+      const own: Scheduler.Scheduler = {
+        scheduleTask: (task) => {
+          notes.push("scheduled")
+          setTimeout(task)
+        },
+        shouldYield: () => false
+      }
+      const socket = yield* Udp.bind({ port: 0 })
+      const receiving = Effect.map(socket.receive, (datagram) => notes.push(text(datagram)))
+      const fiber = yield* Effect.fork(Effect.withScheduler(receiving, own))
+      yield* turn
+      report().onMessage(new TextEncoder().encode("a"), "127.0.0.1", 1, false)
+      notes.push("callback over")
+      yield* Fiber.await(fiber)
+      expect(notes).toEqual(["scheduled", "callback over", "a"])
+    }).pipe(Effect.provide(layer))
+  })
+})
+
 describe("errors of the network", () => {
   it.scoped("what is said of an earlier datagram does not keep back the next", () => {
     const { layer, sent } = scripted(["ECONNREFUSED", "EHOSTUNREACH"])
