@@ -159,7 +159,8 @@ export const request: {
   ]
   return Effect.gen(function* () {
     const resolved = yield* Options.valid(() => resolveRequest(options ?? {}))
-    const datagram = yield* self.outbound.prepare(message, to)
+    const prepared = self.outbound.prepare(message, to)
+    const datagram = Effect.isEffect(prepared) ? yield* prepared : prepared
     const transmit = Effect.suspend(() => self.outbound.transmit(datagram))
     return yield* self.requests.run(datagram.to ?? self.remoteAddress!, transmit, resolved)
   })

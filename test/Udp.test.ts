@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schedule, type Scope, Stream, TestClock } from "effect"
+import { Effect, Exit, Fiber, FiberId, Schedule, Scheduler, type Scope, Stream, TestClock } from "effect"
 import { type DatagramTransport, type NetError, Network, type Transport, Udp, UdpSocket } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
@@ -164,6 +164,35 @@ describe("Udp.request", () => {
 })
 
 describe("UdpSocket", () => {
+  onMemory("a receiver that is interrupted where its fiber yields has lost no datagram", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* two
+      let interrupted = 0
+      const interrupting: Scheduler.Scheduler = {
+        scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber),
+        shouldYield(fiber) {
+          const priority = Scheduler.defaultScheduler.shouldYield(fiber)
+          if (priority !== false) fiber.unsafeInterruptAsFork(FiberId.none)
+          return priority
+        }
+      }
+      for (let steps = 1960; steps < 2060; steps++) {
+        yield* a.send("precious", b.address)
+        yield* turn
+        let received = 0
+        const receiving = Effect.gen(function* () {
+          for (let step = 0; step < steps; step++) yield* Effect.sync(() => {})
+          yield* b.receive
+          received++
+        })
+        const exit = yield* Fiber.await(yield* Effect.fork(Effect.withScheduler(receiving, interrupting)))
+        if (Exit.isInterrupted(exit)) interrupted++
+        expect(received + (yield* queued(b))).toBe(1)
+        if (received === 0) yield* b.receive
+      }
+      expect(interrupted).toBeGreaterThan(0)
+    }))
+
   onMemory("is told apart from other values", () =>
     Effect.gen(function* () {
       expect(UdpSocket.isSocket(yield* Udp.bind({ port: 0 }))).toBe(true)
@@ -224,6 +253,55 @@ const scripted = (errors: Array<string>) => {
   }
   return { layer: Network.layer(network), sent, report: () => report! }
 }
+
+/** Receives on and on, and notes each datagram, then in a fiber of its own. */
+const noting = (socket: UdpSocket.Socket, notes: Array<string>) =>
+  Effect.gen(function* () {
+    while (true) {
+      const received = text(yield* socket.receive)
+      notes.push(received)
+      yield* Effect.fork(Effect.sync(() => notes.push(`${received} forked`)))
+    }
+  })
+
+describe("the fiber of a receiver", () => {
+  it.scoped("goes on within the callback that brings a datagram, its forks later", () => {
+    const { layer, report } = scripted([])
+    return Effect.gen(function* () {
+      const notes: Array<string> = []
+      yield* Effect.fork(noting(yield* Udp.bind({ port: 0 }), notes))
+      yield* turn
+      for (const message of ["a", "b"]) {
+        report().onMessage(new TextEncoder().encode(message), "127.0.0.1", 1, false)
+        notes.push("callback over")
+        yield* turn
+      }
+      expect(notes).toEqual(["a", "callback over", "a forked", "b", "callback over", "b forked"])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.scoped("goes by the scheduler that it has chosen, if any", () => {
+    const { layer, report } = scripted([])
+    return Effect.gen(function* () {
+      const notes: Array<string> = []
+      const own: Scheduler.Scheduler = {
+        scheduleTask: (task) => {
+          notes.push("scheduled")
+          setTimeout(task)
+        },
+        shouldYield: () => false
+      }
+      const socket = yield* Udp.bind({ port: 0 })
+      const receiving = Effect.map(socket.receive, (datagram) => notes.push(text(datagram)))
+      const fiber = yield* Effect.fork(Effect.withScheduler(receiving, own))
+      yield* turn
+      report().onMessage(new TextEncoder().encode("a"), "127.0.0.1", 1, false)
+      notes.push("callback over")
+      yield* Fiber.await(fiber)
+      expect(notes).toEqual(["scheduled", "callback over", "a"])
+    }).pipe(Effect.provide(layer))
+  })
+})
 
 describe("errors of the network", () => {
   it.scoped("what is said of an earlier datagram does not keep back the next", () => {

@@ -152,9 +152,11 @@ export class DatagramHandlers {
 
   #answer(datagram: Datagram, answer: Answer): void {
     if (answer === undefined) return this.#free()
-    this.#socket.outbound.answer(answer, datagram.from, (exit) => {
-      if (Exit.isFailure(exit)) this.#report(datagram, exit.cause)
-      this.#free()
+    this.#socket.outbound.answer(answer, datagram.from, {
+      settle: (exit) => {
+        if (Exit.isFailure(exit)) this.#report(datagram, exit.cause)
+        this.#free()
+      }
     })
   }
 

@@ -3,24 +3,39 @@
  * taken it. Sizes and addresses are checked before the runtime is asked. Interrupting a sender stops the waiting alone.
  */
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
 import type { DatagramHandle, OutgoingDatagram } from "../DatagramTransport.ts"
 import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
 import * as SocketAddress from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
+import { currentFiber } from "./inbound.ts"
 import { familyOf, mapped, resolve } from "./lookup.ts"
-import { nextTurn, type Resume, wake } from "./turn.ts"
+import { suspension } from "./suspension.ts"
+import { nextTurn, type Resume, wakeFiber } from "./turn.ts"
 
 export type Message = Uint8Array | string
 
 /** A datagram that has passed all checks; `to` is `undefined` on a connected socket. */
-export interface Prepared {
+export class Prepared {
   readonly bytes: Uint8Array
   readonly to: SocketAddress.InetAddress | undefined
+  constructor(bytes: Uint8Array, to: SocketAddress.InetAddress | undefined) {
+    this.bytes = bytes
+    this.to = to
+  }
 }
 
-type Settle = (exit: Exit.Exit<void, NetError.DatagramError>) => void
+const isPrepared = (u: unknown): u is Prepared => u instanceof Prepared
+
+type Settled = Exit.Exit<void, NetError.DatagramError>
+
+/** Hears once what has become of a datagram, at once or later. */
+export interface Listener {
+  settle(exit: Settled): void
+}
 
 const sendKinds: ReadonlySet<ErrorKind> = new Set([
   "ConnectionRefused",
@@ -43,7 +58,8 @@ const attempts = 4
  * A datagram's length field has 16 bits: less 8 for its header, and 20 more where IPv4 counts its own (RFC 768, RFC
  * 791, RFC 8200).
  */
-const largest = (host: string): number => host.includes(":") && !host.startsWith("::ffff:") ? 65527 : 65507
+const largest = (host: string): number => host.includes(":") && !host.startsWith("::ffff:") ? 65527 : largestV4
+const largestV4 = 65507
 
 const encoder = new TextEncoder()
 
@@ -73,8 +89,9 @@ export class DatagramOutbound {
 
   send(message: Message, to: SocketAddress.AddressInput | undefined): Effect.Effect<void, NetError.DatagramError> {
     const prepared = this.prepare(message, to)
-    if (!isExit(prepared)) return Effect.flatMap(prepared, (datagram) => this.transmit(datagram))
-    return Exit.isSuccess(prepared) ? this.transmit(prepared.value) : prepared
+    return isPrepared(prepared)
+      ? this.transmit(prepared)
+      : Effect.flatMap(prepared, (datagram) => this.transmit(datagram))
   }
 
   sendMany(
@@ -87,20 +104,17 @@ export class DatagramOutbound {
           ? this.prepare(entry, undefined)
           : this.prepare(...entry)
     )
-    const ready: Array<Prepared> = []
-    for (const prepared of all) {
-      if (!isExit(prepared)) return Effect.flatMap(Effect.all(all), (datagrams) => this.#transmitAll(datagrams))
-      if (Exit.isFailure(prepared)) return prepared
-      ready.push(prepared.value)
-    }
-    return this.#transmitAll(ready)
+    return all.every(isPrepared) ? this.#transmitAll(all) : Effect.flatMap(
+      Effect.forEach(all, (prepared) => isPrepared(prepared) ? Exit.succeed(prepared) : prepared),
+      (datagrams) => this.#transmitAll(datagrams)
+    )
   }
 
-  /** An `Exit` unless a name has to be looked up. */
+  /** An effect only where it fails, or a name has to be looked up. */
   prepare(
     message: Message,
     to: SocketAddress.AddressInput | undefined
-  ): Effect.Effect<Prepared, NetError.DatagramError> {
+  ): Prepared | Effect.Effect<Prepared, NetError.DatagramError> {
     const bytes = typeof message === "string" ? encoder.encode(message) : message
     if (this.#remote !== undefined) {
       return to === undefined
@@ -108,18 +122,24 @@ export class DatagramOutbound {
         : invalid("to", to, "given: a connected socket has one peer")
     }
     if (to === undefined) return invalid("to", to, "an address")
-    const parsed = SocketAddress.isInetAddress(to) ? to : SocketAddress.fromInput(to)
-    if (SocketAddress.isInetAddress(parsed)) return this.#addressed(bytes, parsed)
+    if (to instanceof SocketAddress.InetAddress) return this.#addressed(bytes, to)
+    const parsed = SocketAddress.isInetAddress(to) ? Either.right(to) : SocketAddress.fromInput(to)
     if (parsed._tag === "Left") return Exit.fail(parsed.left)
     if (parsed.right._tag === "UnixAddress") return invalid("to", to, "an IP address or host name, and a port")
     return this.#addressed(bytes, parsed.right)
   }
 
-  #addressed(bytes: Uint8Array, to: SocketAddress.InetAddress): Effect.Effect<Prepared, NetError.DatagramError> {
+  #addressed(
+    bytes: Uint8Array,
+    to: SocketAddress.InetAddress
+  ): Prepared | Effect.Effect<Prepared, NetError.DatagramError> {
     if (to.port === 0) return invalid("port", 0, "a port to send to")
     const family = familyOf(to.host)
     if (family === undefined) {
-      return Effect.flatMap(resolve(this.#transport, to, "send", this.#family), (found) => this.#sized(bytes, found))
+      return Effect.flatMap(resolve(this.#transport, to, "send", this.#family), (found) => {
+        const prepared = this.#sized(bytes, found)
+        return isPrepared(prepared) ? Exit.succeed(prepared) : prepared
+      })
     }
     if (to.host === "255.255.255.255" && !this.broadcast) {
       return Exit.fail(new NetError.PermissionDenied({ operation: "send", address: to }))
@@ -132,88 +152,113 @@ export class DatagramOutbound {
       : invalid("to", to, `an IPv4 address, as ${this.#address} is`)
   }
 
-  #sized(bytes: Uint8Array, to: SocketAddress.InetAddress | undefined): Exit.Exit<Prepared, NetError.DatagramError> {
+  #sized(
+    bytes: Uint8Array,
+    to: SocketAddress.InetAddress | undefined
+  ): Prepared | Exit.Exit<never, NetError.MessageTooLarge> {
+    if (bytes.length <= largestV4) return new Prepared(bytes, to)
     const address = to ?? this.#remote!
     const limit = largest(address.host)
     return bytes.length <= limit
-      ? Exit.succeed({ bytes, to })
+      ? new Prepared(bytes, to)
       : Exit.fail(new NetError.MessageTooLarge({ operation: "send", address, size: bytes.length, limit }))
   }
 
   /** Sends one datagram; settles at once where the kernel takes it at once and the runtime says so. */
   transmit(datagram: Prepared): Effect.Effect<void, NetError.DatagramError> {
-    return awaiting((settle) => this.#transmit(datagram, settle))
+    const outcome = new Outcome()
+    this.#handle.send(new Transmission(this, datagram, outcome))
+    return outcome.wait()
   }
 
   /** Sends to an address that a datagram came from, without a fiber that waits. */
-  answer(message: Message, to: SocketAddress.InetAddress, settle: Settle): void {
-    const prepared = this.prepare(message, to) as Exit.Exit<Prepared, NetError.DatagramError>
-    if (Exit.isSuccess(prepared)) this.#transmit(prepared.value, settle)
-    else settle(prepared)
-  }
-
-  #transmit(datagram: Prepared, settle: Settle): void {
-    this.#handle.send(this.#outgoing(datagram, settle, 1))
+  answer(message: Message, to: SocketAddress.InetAddress, listener: Listener): void {
+    const prepared = this.prepare(message, to)
+    if (isPrepared(prepared)) this.#handle.send(new Transmission(this, prepared, listener))
+    else listener.settle(prepared as Exit.Exit<never, NetError.DatagramError>)
   }
 
   #transmitAll(datagrams: ReadonlyArray<Prepared>): Effect.Effect<void, NetError.DatagramError> {
     if (datagrams.length === 0) return Effect.void
-    return awaiting((settle) => {
-      let left = datagrams.length
-      let result: Exit.Exit<void, NetError.DatagramError> = Exit.void
-      const one: Settle = (exit) => {
+    const outcome = new Outcome()
+    let left = datagrams.length
+    let result: Settled = Exit.void
+    const each: Listener = {
+      settle(exit) {
         if (Exit.isSuccess(result)) result = exit
-        if (--left === 0) settle(result)
-      }
-      this.#handle.sendMany(datagrams.map((datagram) => this.#outgoing(datagram, one, 1)))
-    })
-  }
-
-  #outgoing(datagram: Prepared, settle: Settle, attempt: number): OutgoingDatagram {
-    const { bytes, to } = datagram
-    return {
-      bytes,
-      to,
-      done: (cause) => {
-        if (cause === undefined || cause === null) {
-          this.sent++
-          return settle(Exit.void)
-        }
-        const address = to ?? this.#remote
-        if (this.closed) return settle(Exit.fail(new NetError.ConnectionClosed({ operation: "send", address, cause })))
-        const failure = this.#transport.classify(cause)
-        // Without a connection it is about some other peer, and this datagram has not left.
-        if (to !== undefined && attempt < attempts && beforehand.has(failure.kind)) {
-          return this.#handle.send(this.#outgoing(datagram, settle, attempt + 1))
-        }
-        settle(
-          Exit.fail(
-            NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })
-          )
-        )
+        if (--left === 0) outcome.settle(result)
       }
     }
+    this.#handle.sendMany(datagrams.map((datagram) => new Transmission(this, datagram, each)))
+    return outcome.wait()
+  }
+
+  /** Sends once more what has not left; else tells why it has not. */
+  failed(transmission: Transmission, cause: unknown): NetError.DatagramError | undefined {
+    const { to } = transmission
+    const address = to ?? this.#remote
+    if (this.closed) return new NetError.ConnectionClosed({ operation: "send", address, cause })
+    const failure = this.#transport.classify(cause)
+    // Without a connection it is about some other peer, and this datagram has not left.
+    if (to !== undefined && beforehand.has(failure.kind) && transmission.again()) {
+      this.#handle.send(transmission)
+      return undefined
+    }
+    return NetError.fromFailure<NetError.DatagramError>(failure, sendKinds, { operation: "send", address, cause })
   }
 }
 
-/** Whether an effect has its result already. */
-const isExit = <A, E>(effect: Effect.Effect<A, E>): effect is Exit.Exit<A, E> => Exit.isExit(effect)
+/** One datagram on its way to the kernel. */
+class Transmission implements OutgoingDatagram {
+  readonly bytes: Uint8Array
+  readonly to: SocketAddress.InetAddress | undefined
+  #attempt = 1
+  readonly #outbound: DatagramOutbound
+  readonly #listener: Listener
 
-/** Runs what settles once, at once or later; suspends only in the second case. */
-const awaiting = (run: (settle: Settle) => void): Effect.Effect<void, NetError.DatagramError> => {
-  let settled: Exit.Exit<void, NetError.DatagramError> | undefined
-  let resume: Resume<void, NetError.DatagramError> | undefined
-  run((exit) => {
-    if (resume === undefined) settled = exit
-    else {
-      nextTurn()
-      wake(resume, exit)
+  constructor(outbound: DatagramOutbound, { bytes, to }: Prepared, listener: Listener) {
+    this.bytes = bytes
+    this.to = to
+    this.#outbound = outbound
+    this.#listener = listener
+  }
+
+  readonly done = (cause?: unknown): void => {
+    if (cause === undefined || cause === null) {
+      this.#outbound.sent++
+      return this.#listener.settle(Exit.void)
     }
-  })
-  return settled ?? Effect.async((callback) => {
-    if (settled === undefined) resume = callback
-    else callback(settled)
-  })
+    const error = this.#outbound.failed(this, cause)
+    if (error !== undefined) this.#listener.settle(Exit.fail(error))
+  }
+
+  /** Whether it may be tried once more. */
+  again(): boolean {
+    return this.#attempt++ < attempts
+  }
+}
+
+/** The result of a send, and the fiber that waits for it. */
+class Outcome implements Listener {
+  #exit: Settled | undefined
+  #fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
+  #resume: Resume<void, NetError.DatagramError> | undefined
+
+  settle(exit: Settled): void {
+    this.#exit = exit
+    if (this.#resume === undefined) return
+    nextTurn()
+    wakeFiber(this.#fiber, this.#resume, exit)
+  }
+
+  /** Suspends only where there is none yet. */
+  wait(): Effect.Effect<void, NetError.DatagramError> {
+    return this.#exit ?? suspension((resume) => {
+      if (this.#exit !== undefined) return resume(this.#exit)
+      this.#fiber = currentFiber()
+      this.#resume = resume
+    })
+  }
 }
 
 /** A wildcard address as a destination means this host, which Linux alone understands. */

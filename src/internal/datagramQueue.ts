@@ -10,11 +10,15 @@ export interface Bounds {
   readonly overflow: "drop-oldest" | "drop-newest"
 }
 
+/** Room for so many is not given back. */
+const kept = 64
+
 export class DatagramQueue {
   /** Datagrams held, and their bytes. */
   size = 0
   bytes = 0
   dropped = 0
+  /** From `#head` on, `size` of them. Its room is kept while it is small: most datagrams find the queue empty. */
   #items: Array<Datagram | undefined> = []
   #head = 0
   readonly #bounds: Bounds
@@ -36,28 +40,26 @@ export class DatagramQueue {
         this.dropped++
       }
     }
-    this.#items.push(datagram)
-    this.size++
+    this.#items[this.#head + this.size++] = datagram
     this.bytes += bytes
   }
 
   shift(): Datagram | undefined {
+    if (this.size === 0) return undefined
     const items = this.#items
-    const datagram = items[this.#head]
-    if (datagram === undefined) return undefined
+    const datagram = items[this.#head]!
     items[this.#head++] = undefined
     this.size--
     this.bytes -= datagram.bytes.length
-    if (this.size === 0) this.clear()
-    else if (this.#head >= 64 && this.#head * 2 >= items.length) {
-      this.#items = items.slice(this.#head)
+    if (this.#head >= kept && this.#head >= this.size) {
+      this.#items = items.slice(this.#head, this.#head + this.size)
       this.#head = 0
-    }
+    } else if (this.size === 0) this.#head = 0
     return datagram
   }
 
   takeAll(): Array<Datagram> {
-    const all = this.#items.slice(this.#head) as Array<Datagram>
+    const all = this.#items.slice(this.#head, this.#head + this.size) as Array<Datagram>
     this.clear()
     return all
   }

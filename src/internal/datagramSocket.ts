@@ -8,7 +8,7 @@ import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type { DatagramEvents, DatagramHandle } from "../DatagramTransport.ts"
@@ -20,18 +20,22 @@ import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.
 import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
-import { plain } from "./reads.ts"
+import { currentFiber } from "./inbound.ts"
+import { plain, yieldsFirst } from "./reads.ts"
 import { Requests } from "./requests.ts"
-import { nextTurn, type Resume, wake } from "./turn.ts"
+import { suspension } from "./suspension.ts"
+import { nextTurn, type Resume, wakeFiber } from "./turn.ts"
 
 interface Receiver {
-  readonly fiber: Option.Option<Fiber.RuntimeFiber<unknown, unknown>>
+  readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
   readonly resume: Resume<never, never>
   /** What the receiver does when it goes on: the receive itself, once more. */
   readonly retry: Effect.Effect<never, never>
 }
 
-const isAlive = ({ fiber }: Receiver): boolean => Option.isSome(fiber) && fiber.value.unsafePoll() === null
+const isAlive = ({ fiber }: Receiver): boolean => fiber !== undefined && fiber.unsafePoll() === null
+
+const nobody: ReadonlyArray<Receiver> = []
 
 export interface DatagramEnvironment {
   readonly transport: Transport
@@ -56,7 +60,7 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   readonly #handle: DatagramHandle
   readonly #transport: Transport
   #errors = 0
-  #receivers: Array<Receiver> = []
+  #receivers = nobody
   /** What the network said of the peer while nobody waited, for the next receive or send. */
   #refusal: { readonly cause: unknown } | undefined
   #lastSender: InetAddress
@@ -91,22 +95,22 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   // --- receiving ---
 
   readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.suspend(() => {
-    const datagram = this.queue.shift()
-    return datagram === undefined ? this.#news() ?? this.#arrival : Exit.succeed(datagram)
+    if (this.queue.size === 0) return this.#news() ?? this.#arrival
+    return yieldsFirst(this.receive) ?? Exit.succeed(this.queue.shift()!)
   })
 
   /** All that wait, at least one. */
   readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.suspend(() => {
     if (this.queue.size === 0) return this.#news() ?? this.#arrivalOfAny
-    return Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
+    return yieldsFirst(this.#receiveAll) ?? Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
   })
 
   readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = Stream.repeatEffectChunkOption(
     Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
   )
 
-  readonly #arrival = this.#wait(() => this.receive)
-  readonly #arrivalOfAny = this.#wait(() => this.#receiveAll)
+  readonly #arrival = this.#wait(this.receive)
+  readonly #arrivalOfAny = this.#wait(this.#receiveAll)
 
   /** Why there is nothing to wait for, if so. */
   #news(): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
@@ -130,12 +134,12 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   /** The wait for something to receive, and then `retry`; run many times. Without a canceler, as `Inbound.wait`. */
   #wait<A>(
-    retry: () => Effect.Effect<A, NetError.DatagramReceiveError>
+    retry: Effect.Effect<A, NetError.DatagramReceiveError>
   ): Effect.Effect<A, NetError.DatagramReceiveError> {
-    return Effect.async((resume) => {
-      if (this.queue.size > 0 || this.#closing || this.#refusal !== undefined) return resume(retry())
-      if (this.#receivers.length > 0) this.#receivers = this.#receivers.filter(isAlive)
-      this.#receivers.push({ fiber: Fiber.getCurrentFiber(), resume, retry: retry() } as unknown as Receiver)
+    return suspension((resume) => {
+      if (this.queue.size > 0 || this.#closing || this.#refusal !== undefined) return resume(retry)
+      const receiver = { fiber: currentFiber(), resume, retry } as unknown as Receiver
+      this.#receivers = this.#receivers.length === 0 ? [receiver] : [...this.#receivers.filter(isAlive), receiver]
     })
   }
 
@@ -145,8 +149,8 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
   #wakeReceivers(): void {
     const receivers = this.#receivers
     if (receivers.length === 0) return
-    this.#receivers = []
-    for (const { resume, retry } of receivers) wake(resume, retry)
+    this.#receivers = nobody
+    for (const { fiber, resume, retry } of receivers) wakeFiber(fiber, resume, retry)
   }
 
   // --- sending ---

@@ -26,11 +26,13 @@ export const settled = <A, E, R>(
  * interrupted there with bytes in hand would lose them. So a fiber that is about to yield does it before it takes any.
  */
 export const taking = <A, E, R>(step: () => Effect.Effect<A, E, R>): Effect.Effect<A, E, R> => {
-  const self: Effect.Effect<A, E, R> = Effect.suspend(() =>
-    isAboutToYield() ? Effect.zipRight(Effect.yieldNow(), self) : step()
-  )
+  const self: Effect.Effect<A, E, R> = Effect.suspend(() => yieldsFirst(self) ?? step())
   return self
 }
+
+/** For a fiber that is about to yield: that, and then the step. */
+export const yieldsFirst = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> | undefined =>
+  isAboutToYield() ? Effect.zipRight(Effect.yieldNow(), step) : undefined
 
 /** Cheaper than `withFiberRuntime`, which makes a status for each step. */
 const isAboutToYield = (): boolean => {
@@ -62,8 +64,7 @@ class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
   commit(): Effect.Effect<Option.Option<Uint8Array>, ReadError> {
     const inbound = this.#inbound
     if (inbound.queue.size === 0) return settled(inbound, none) ?? (this.#more ??= inbound.wait(this, 1, false))
-    if (isAboutToYield()) return Effect.zipRight(Effect.yieldNow(), this)
-    return Exit.succeed(Option.some(plain(inbound.take()!)))
+    return yieldsFirst(this) ?? Exit.succeed(Option.some(plain(inbound.take()!)))
   }
 }
 

@@ -10,12 +10,18 @@ import * as FiberId from "effect/FiberId"
 /** An effect that waits until `resume` is called. */
 export const suspension = <A, E, R>(
   register: (resume: (effect: Effect.Effect<A, E, R>) => void) => void
-): Effect.Effect<A, E, R> =>
-  Object.assign(Object.create(Effectable.EffectPrototype), {
-    _op: "Async",
-    effect_instruction_i0: register,
-    effect_instruction_i1: FiberId.none
-  })
+): Effect.Effect<A, E, R> => new Suspension(register) as unknown as Effect.Effect<A, E, R>
+
+class Suspension {
+  readonly _op = "Async"
+  readonly effect_instruction_i0: unknown
+  readonly effect_instruction_i1 = FiberId.none
+  constructor(register: unknown) {
+    this.effect_instruction_i0 = register
+  }
+}
+
+Object.setPrototypeOf(Suspension.prototype, Effectable.EffectPrototype)
 
 /**
  * An effect that is a suspension while there is nothing else to do, and is committed otherwise: one instruction less for who waits most of the time.

@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import type { Scheduler } from "effect/Scheduler"
+import { defaultScheduler, type Scheduler } from "effect/Scheduler"
 
 export type Resume<A, E> = (effect: Effect.Effect<A, E>) => void
 
@@ -54,6 +54,28 @@ export const wake = <A, E>(resume: Resume<A, E>, effect: Effect.Effect<A, E>): v
   } finally {
     armed = false
     inside = false
+  }
+}
+
+const overDefault = new InlineScheduler(defaultScheduler)
+
+/**
+ * As `wake`, and at once also if the fiber runs on Effect's default scheduler: it has the inline one until it suspends. Who has chosen a
+ * scheduler keeps it, and what the fiber forks goes by its references.
+ */
+export const wakeFiber = <A, E>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined,
+  resume: Resume<A, E>,
+  effect: Effect.Effect<A, E>
+): void => {
+  if (inside || fiber === undefined || fiber.currentScheduler !== defaultScheduler) return wake(resume, effect)
+  const lent = fiber as { currentScheduler: Scheduler }
+  lent.currentScheduler = overDefault
+  try {
+    wake(resume, effect)
+  } finally {
+    // Another one now, if the fiber has chosen it meanwhile.
+    if (lent.currentScheduler === overDefault) lent.currentScheduler = defaultScheduler
   }
 }
 
