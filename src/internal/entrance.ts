@@ -35,7 +35,7 @@ export class Entrance {
   constructor(handlers: Handlers, limits: Limits, clock: Clock.Clock, name: Name) {
     this.handlers = handlers
     this.#clock = clock
-    this.#admission = new Admission(limits, clock.unsafeCurrentTimeMillis())
+    this.#admission = new Admission(limits)
     this.#rejections = new Rejections(handlers.fork)
     this.#name = name
     handlers.onLeft = (session) => {
@@ -62,7 +62,9 @@ export class Entrance {
   }
 
   change(limits: Limits): void {
-    this.#admission.change(limits, this.#clock.unsafeCurrentTimeMillis())
+    this.#admission.change(limits)
+    this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
+    this.#awaitingToken = undefined
     for (const session of this.#all) session.host ??= this.#admission.enter(session.connection)
     this.regulate()
   }
@@ -127,7 +129,7 @@ export class Entrance {
   }
 
   #admit(session: Session): void {
-    this.#admission.take()
+    this.#admission.take(this.#clock)
     this.handlers.start(session)
   }
 
