@@ -55,9 +55,11 @@ export const resolveLimits = (options: LimitOptions): Limits => ({
   maxConnections: count("maxConnections", options.maxConnections, 10_000),
   maxConnectionsPerHost: count("maxConnectionsPerHost", options.maxConnectionsPerHost, Infinity),
   rejects: overflow(options.overflow) === "reject",
-  rate: options.acceptRate && resolve(options.acceptRate, "acceptRate."),
+  rate: options.acceptRate === undefined
+    ? undefined
+    : resolve(Options.parts("acceptRate", options.acceptRate), "acceptRate."),
   allow: options.allow === undefined ? undefined : blocks("allow", options.allow),
-  deny: blocks("deny", options.deny ?? [])
+  deny: options.deny === undefined ? [] : blocks("deny", options.deny)
 })
 
 const count = (option: string, value: number | undefined, otherwise: number): number =>
@@ -68,12 +70,16 @@ const overflow = (value: LimitOptions["overflow"] = "pause"): "pause" | "reject"
   throw new InvalidOption({ option: "overflow", value, expected: '"pause" or "reject"' })
 }
 
-const blocks = (option: string, values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> =>
-  values.map((value) =>
-    typeof value === "string"
-      ? Either.getOrThrowWith(Cidr.parseCidr(value), ({ expected }) => new InvalidOption({ option, value, expected }))
-      : value
-  )
+const blocks = (option: string, values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> => {
+  if (!Array.isArray(values)) throw new InvalidOption({ option, value: values, expected: "an array of CIDR blocks" })
+  return values.map((value) => {
+    if (Cidr.isCidr(value)) return value
+    return Either.getOrThrowWith(
+      Cidr.parseCidr(String(value)),
+      ({ expected }) => new InvalidOption({ option, value, expected })
+    )
+  })
+}
 
 interface Remote {
   readonly remoteAddress: SocketAddress

@@ -23,7 +23,7 @@ export interface Rate {
 
 /** Throws `InvalidOption`, also for a window in which anything would be let through, or nothing ever again. */
 export const resolve = ({ limit, window }: RateLimitOptions, within = ""): Rate => {
-  const many = Options.whole(`${within}limit`, limit, 1, 1, "a whole number from 1")
+  const many = Options.whole(`${within}limit`, limit, undefined, 1, "a whole number from 1")
   const option = `${within}window`
   const millis = Duration.toMillis(Options.duration(option, window, 0))
   if (!(millis > 0 && millis < Infinity)) throw new InvalidOption({ option, value: window, expected: "a finite time" })

@@ -31,7 +31,7 @@ export const serve = <E, R>(
     if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
     const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
     const places = yield* Effect.forEach(addresses, (address) => SocketAddress.fromInput(address))
-    const { handler, name } = options
+    const { handler, name, writeTimeout = "30 seconds" } = options
     const label = { server: name ?? places.join(", ") }
     const handlers = yield* Handlers.make(
       (yield* isTraced) ? traced(spanName, label)(handler) : handler,
@@ -45,7 +45,7 @@ export const serve = <E, R>(
     const bindings = yield* Effect.forEach(places, (place) =>
       prepare(
         place,
-        { ...options, mode: modeOf(place, places, options.mode), writeTimeout: options.writeTimeout ?? "30 seconds" },
+        { ...options, mode: modeOf(place, places, options.mode), writeTimeout },
         (connection, binding) => entrance.offer(connection, binding),
         watch && { clock, paced: patience.pace !== undefined }
       ))
