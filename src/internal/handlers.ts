@@ -21,6 +21,7 @@ import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Draining } from "./draining.ts"
+import { heard } from "./heard.ts"
 import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
 import { scopedFork } from "./scopedFork.ts"
@@ -86,12 +87,12 @@ export class Handlers implements Timekeeper, Enforcer {
         return new Handlers(
           ({ connection, scope }) =>
             start(
-              Effect.suspend(() => {
+              heard(Effect.suspend(() => {
                 if (connection.inbound.waits !== undefined) {
                   connection.inbound.waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
                 }
                 return handler(connection)
-              }) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
+              })) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
               scope
             ),
           Runtime.runFork(runtime),
@@ -219,7 +220,7 @@ export class Handlers implements Timekeeper, Enforcer {
     session.metrics.handled(this.#clock.unsafeCurrentTimeMillis() - session.startedAt)
     if (exit._tag === "Failure") this.#report(session, exit.cause)
     if (!scope.used) return this.#close(session)
-    this.fork(scope.close(exit)).addObserver((closed) => {
+    this.fork(heard(scope.close(exit))).addObserver((closed) => {
       if (closed._tag === "Failure") this.#report(session, closed.cause)
       this.#close(session)
     })

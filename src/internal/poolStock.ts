@@ -17,6 +17,7 @@ import type { Framed } from "../Framed.ts"
 import { PoolTimeout } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
+import { heard } from "./heard.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Watched } from "./poolItem.ts"
 import { type Host, type Limits, PoolState, type Timers } from "./poolState.ts"
@@ -94,7 +95,7 @@ export class Stock<A, E, R> implements Host<Content<A>, Failure<E>> {
     const context = Context.add(runtime.context, Scope.Scope, scope)
     const attempt = new Attempt(Runtime.runFork(
       Runtime.make({ ...runtime, context }),
-      Effect.map(acquire, (value) => ({ value, watched: watchedIn(value, connection) }))
+      heard(Effect.map(acquire, (value) => ({ value, watched: watchedIn(value, connection) })))
     ))
     this.#attempts.add(attempt)
     opening?.arm(attempt)
@@ -130,7 +131,7 @@ export class Stock<A, E, R> implements Host<Content<A>, Failure<E>> {
 
   #close(scope: LazyScope, exit: Exit.Exit<unknown, unknown>): void {
     this.closing++
-    this.#fork(scope.close(exit)).addObserver((closed) => {
+    this.#fork(heard(scope.close(exit))).addObserver((closed) => {
       this.closing--
       if (closed._tag === "Failure") {
         this.#fork(Effect.logWarning("connection pool: closing a connection failed", closed.cause))
