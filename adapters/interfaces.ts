@@ -1,7 +1,7 @@
 /**
- * Names of interfaces for multicast, which users may give as an address or a name and the runtimes want in a way that
- * depends on the family: IPv4 as one of the interface's addresses, IPv6 as its name in the scope id of `::` (RFC 4007,
- * 11).
+ * This machine's interfaces: their names for multicast, which users may give as an address or a name and the runtimes want in a way
+ * that depends on the family, IPv4 as one of the interface's addresses, IPv6 as its name in the scope id of `::` (RFC 4007, 11); and
+ * the broadcast addresses of their networks.
  */
 import { networkInterfaces } from "node:os"
 
@@ -28,3 +28,11 @@ const byName = (text: string): string | undefined => {
   const name = /[:.]/.test(text) ? nameWith(text) : text
   return name === undefined ? undefined : `::%${name}`
 }
+
+/** Whether all hosts of a network of this machine have this IPv4 address (RFC 919). */
+export const isBroadcast = (host: string): boolean =>
+  Object.keys(networkInterfaces()).flatMap(addressesOf).some(({ address, family, netmask }) =>
+    family === "IPv4" && (bits(address) | ~bits(netmask)) === bits(host)
+  )
+
+const bits = (address: string): number => address.split(".").reduce((bits, part) => (bits << 8) | Number(part), 0)

@@ -195,7 +195,8 @@ export const layer = <I, Out, In, E = never, R = never>(
 ): Layer.Layer<I, InvalidOption, Network | Exclude<R, Scope.Scope>> => Layer.scoped(tag, make(options))
 
 const resolve = <Out, In, E, R>(options: Options<Out, In, E, R>): Resolved<Out, In, E, R> => {
-  const { codec, connect, correlation, onConnect, resetAfter, retry, whileDisconnected = "fail", ...others } = options
+  const { codec, connect, correlation, onConnect, resetAfter, retry = {}, whileDisconnected = "fail", ...others } =
+    options
   const inputs = (Array.isArray(connect) ? connect : [connect]) as ReadonlyArray<SocketAddress.AddressInput>
   const addresses = inputs.map((input) => Either.getOrThrowWith(SocketAddress.fromInput(input, "connect"), identity))
   const [first, ...rest] = addresses
@@ -208,24 +209,22 @@ const resolve = <Out, In, E, R>(options: Options<Out, In, E, R>): Resolved<Out, 
     correlation,
     onConnect: onConnect ?? (() => Effect.void),
     connect: { ...others, connectTimeout: Checks.duration("connectTimeout", options.connectTimeout, "20 seconds") },
-    schedule: scheduleOf(retry ?? {}),
+    schedule: scheduleOf(retry),
     resetAfter: Duration.toMillis(Checks.duration("resetAfter", resetAfter, "1 minute")),
     mayWait: room(whileDisconnected)
   }
 }
 
 const scheduleOf = <E>(retry: RetryPolicy.Retry<Failure<E>>): Schedule.Schedule<unknown, Failure<E>> => {
-  if (Schedule.isSchedule(retry)) return retry
-  if (RetryPolicy.isRetryPolicy(retry)) return RetryPolicy.toSchedule(retry)
-  return RetryPolicy.toSchedule(RetryPolicy.make({
-    ...retry,
-    maxAttempts: retry.maxAttempts ?? "unbounded",
-    baseDelay: retry.baseDelay ?? "1 second",
-    maxDelay: retry.maxDelay ?? "2 minutes",
-    factor: retry.factor ?? 1.6,
-    jitter: retry.jitter ?? 0.2,
-    retryIf: retry.retryIf ?? (() => true)
-  }))
+  const policy = RetryPolicy.fromOption(retry, {
+    maxAttempts: "unbounded",
+    baseDelay: "1 second",
+    maxDelay: "2 minutes",
+    factor: 1.6,
+    jitter: 0.2,
+    retryIf: () => true
+  })
+  return Schedule.isSchedule(policy) ? policy : RetryPolicy.toSchedule(policy)
 }
 
 /** How many messages may wait for a connection. */
@@ -233,6 +232,8 @@ const room = (rule: WhileDisconnected): number => {
   if (rule === "fail") return 0
   if (rule === "wait") return Infinity
   const expected = '"fail", "wait", or a buffer for a whole number of messages from 1'
-  if (typeof rule !== "object") throw new InvalidOption({ option: "whileDisconnected", value: rule, expected })
-  return Checks.whole("whileDisconnected", rule.buffer, 0, 1, expected)
+  if (typeof rule !== "object" || rule === null) {
+    throw new InvalidOption({ option: "whileDisconnected", value: rule, expected })
+  }
+  return Checks.whole("whileDisconnected", rule.buffer, undefined, 1, expected)
 }

@@ -16,6 +16,7 @@ import type { Connection } from "./Connection.ts"
 import * as Framed from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { HandlerOptions, OnMessage, Reply } from "./FramedServer.ts"
+import { duration } from "./internal/options.ts"
 import { type RateLimitOptions, Rates, resolve } from "./internal/rates.ts"
 import { spanName, traced } from "./internal/tracing.ts"
 import { RateLimited, ReadTimeout } from "./NetError.ts"
@@ -214,7 +215,7 @@ export interface AuthenticateOptions<Out, In, A, E, R> {
 
 /**
  * Reads the first message, learns from it who is there, and gives the connection to the handler with that identity; bytes that came with
- * the message are still to be read. Who goes without a word ends without an error.
+ * the message are still to be read. Who goes without a word ends without an error. A wrong option throws `InvalidOption`.
  *
  * @example
  * ```ts
@@ -241,33 +242,34 @@ export interface AuthenticateOptions<Out, In, A, E, R> {
  * @category middleware
  */
 export const authenticate = <Out, In, A, E2, R2>(
-  { authenticate, codec, timeout = "10 seconds" }: AuthenticateOptions<Out, In, A, E2, R2>
-) =>
-<E, R>(
-  handler: (connection: Connection, identity: A) => Effect.Effect<unknown, E, R>
-): Handler<E | E2 | Framed.ReceiveError, R | R2> =>
-(connection) => {
-  const session = Framed.make(connection, codec)
-  const identify = session.receive.pipe(
-    Effect.flatMap(Option.match({
-      onNone: () => Effect.succeedNone,
-      onSome: (first) => Effect.asSome(authenticate(first, session))
-    })),
-    Effect.timeoutFail({
-      duration: timeout,
-      onTimeout: () =>
-        new ReadTimeout({ operation: "read", address: connection.remoteAddress, timeout: Duration.decode(timeout) })
-    })
-  )
-  return Effect.flatMap(
-    identify,
-    Option.match({
-      onNone: () => Effect.void,
-      onSome: (identity) =>
-        Effect.zipRight(
-          session.unwrap,
-          Effect.suspend((): Effect.Effect<unknown, E, R> => handler(connection, identity))
-        )
-    })
-  )
+  { authenticate, codec, ...options }: AuthenticateOptions<Out, In, A, E2, R2>
+) => {
+  const timeout = duration("timeout", options.timeout, "10 seconds")
+  return <E, R>(
+    handler: (connection: Connection, identity: A) => Effect.Effect<unknown, E, R>
+  ): Handler<E | E2 | Framed.ReceiveError, R | R2> =>
+  (connection) => {
+    const session = Framed.make(connection, codec)
+    const identify = session.receive.pipe(
+      Effect.flatMap(Option.match({
+        onNone: () => Effect.succeedNone,
+        onSome: (first) => Effect.asSome(authenticate(first, session))
+      })),
+      Effect.timeoutFail({
+        duration: timeout,
+        onTimeout: () => new ReadTimeout({ operation: "read", address: connection.remoteAddress, timeout })
+      })
+    )
+    return Effect.flatMap(
+      identify,
+      Option.match({
+        onNone: () => Effect.void,
+        onSome: (identity) =>
+          Effect.zipRight(
+            session.unwrap,
+            Effect.suspend((): Effect.Effect<unknown, E, R> => handler(connection, identity))
+          )
+      })
+    )
+  }
 }

@@ -96,7 +96,7 @@ export type ConnectError =
  *
  * @category unions
  */
-export type LookupError = NameNotFound | PermissionDenied | InvalidOption | Unknown
+export type LookupError = NameNotFound | PermissionDenied | ResourceExhausted | InvalidOption | Unknown
 
 /**
  * What listening can fail with.

@@ -79,7 +79,8 @@ export const make = (options: RetryBudgetOptions = {}): RetryBudget => {
 }
 
 const between = (option: string, value: number, most: number): void => {
-  if (!(value >= 0 && value <= most)) throw new InvalidOption({ option, value, expected: `a number from 0 to ${most}` })
+  if (typeof value === "number" && value >= 0 && value <= most) return
+  throw new InvalidOption({ option, value, expected: `a number from 0 to ${most}` })
 }
 
 /** What one retry costs. Whole numbers, so that five deposits of a fifth are one retry exactly. */

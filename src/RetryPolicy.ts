@@ -12,12 +12,13 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Option from "effect/Option"
-import { hasProperty } from "effect/Predicate"
+import { hasProperty, isRecord } from "effect/Predicate"
 import * as Random from "effect/Random"
 import * as Schedule from "effect/Schedule"
 import * as ScheduleDecision from "effect/ScheduleDecision"
 import * as ScheduleInterval from "effect/ScheduleInterval"
 import * as Checks from "./internal/options.ts"
+import { duration } from "./internal/settings.ts"
 import { InvalidOption, isTransient } from "./NetError.ts"
 import * as RetryBudget from "./RetryBudget.ts"
 
@@ -126,13 +127,15 @@ export const make = <E = unknown>(options: Options<E> = {}): RetryPolicy<E> => {
   const { factor = jitter === "decorrelated" ? 3 : 2 } = options
   must(Duration.toMillis(maxDelay) <= longestDelay, "maxDelay", options.maxDelay, "at most 24 days")
   must(Duration.lessThanOrEqualTo(baseDelay, maxDelay), "baseDelay", options.baseDelay, "at most maxDelay")
-  must(factor >= 1 && factor < Infinity, "factor", factor, "a number from 1")
+  must(typeof factor === "number" && factor >= 1 && factor < Infinity, "factor", factor, "a number from 1")
   must(
     typeof jitter === "number" ? jitter >= 0 && jitter <= 1 : jitters.includes(jitter),
     "jitter",
     jitter,
     `one of ${jitters.join(", ")} or a number from 0 to 1`
   )
+  must(budget === undefined || RetryBudget.isRetryBudget(budget), "budget", budget, "a RetryBudget")
+  must(typeof retryIf === "function", "retryIf", retryIf, "a function")
   return {
     [TypeId]: TypeId,
     maxAttempts: maxAttempts === "unbounded"
@@ -195,18 +198,18 @@ const numberOr = (name: string): Config.Config<number | string> =>
 
 const settings = Config.all({
   maxAttempts: Config.option(numberOr("maxAttempts") as Config.Config<number | "unbounded">),
-  baseDelay: Config.option(Config.duration("baseDelay")),
-  maxDelay: Config.option(Config.duration("maxDelay")),
+  baseDelay: Config.option(duration("baseDelay")),
+  maxDelay: Config.option(duration("maxDelay")),
   factor: Config.option(Config.number("factor")),
   jitter: Config.option(numberOr("jitter") as Config.Config<Jitter>),
-  maxDuration: Config.option(Config.duration("maxDuration"))
+  maxDuration: Config.option(duration("maxDuration"))
 })
 
 const budgetSettings = Config.nested(
   Config.all({
     percentCanRetry: Config.option(Config.number("percentCanRetry")),
     minRetriesPerSecond: Config.option(Config.number("minRetriesPerSecond")),
-    ttl: Config.option(Config.duration("ttl"))
+    ttl: Config.option(duration("ttl"))
   }),
   "budget"
 )
@@ -260,8 +263,14 @@ export const toSchedule = <E>(policy: RetryPolicy<E>): Schedule.Schedule<Duratio
  *
  * @internal
  */
-export const fromOption = <E>(retry: Retry<E>): RetryPolicy<E> | Schedule.Schedule<unknown, E> =>
-  Schedule.isSchedule(retry) || isRetryPolicy(retry) ? retry : make(retry)
+export const fromOption = <E>(
+  retry: Retry<E>,
+  defaults: Options<E> = {}
+): RetryPolicy<E> | Schedule.Schedule<unknown, E> => {
+  if (Schedule.isSchedule(retry) || isRetryPolicy(retry)) return retry
+  must(isRecord(retry), "retry", retry, "a RetryPolicy, what one is made from, or a Schedule")
+  return make({ ...defaults, ...Object.fromEntries(Object.entries(retry).filter(([, value]) => value !== undefined)) })
+}
 
 interface State {
   /** Attempts that have failed before. */

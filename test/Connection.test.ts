@@ -125,6 +125,21 @@ describe("Connection", () => {
       expect((yield* client.readExactly(50_000)).every((byte) => byte === 7)).toBe(true)
     }))
 
+  onMemory("readBuffer holds again after a larger readExactly, interrupted or done", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* pair({ readBuffer: 100, writeBuffer: 100 })
+      const unread = Effect.zipRight(Effect.repeatN(turn, 10), Effect.map(client.stats, ({ unread }) => unread))
+      const larger = yield* Effect.fork(client.readExactly(1 << 20))
+      yield* turn
+      yield* Fiber.interrupt(larger)
+      yield* Effect.fork(server.write(new Uint8Array(3 << 20)))
+      const interrupted = yield* unread
+      yield* client.readExactly(1 << 20)
+      const done = yield* unread
+      yield* client.readExactly(2 << 20)
+      expect(Math.max(interrupted, done)).toBeLessThan(1 << 19)
+    }))
+
   onMemory("readUntil stops at its limit and leaves the bytes", () =>
     Effect.gen(function* () {
       const { client, server } = yield* pair()

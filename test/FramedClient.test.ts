@@ -144,6 +144,9 @@ describe("state", () => {
         { connect: "nonsense:port" },
         { whileDisconnected: { buffer: 0 } },
         { whileDisconnected: "queue" as "wait" },
+        { whileDisconnected: null as never },
+        { whileDisconnected: {} as never },
+        { retry: null as never },
         { resetAfter: -1 },
         { connectTimeout: NaN },
         { retry: { maxAttempts: 0 } }

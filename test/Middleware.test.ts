@@ -3,7 +3,17 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Exit, Logger, LogLevel, Option, type Scope, Stream, TestClock } from "effect"
-import { type Connection, Framed, FramedServer, Framing, Middleware, Net, type Network, Server } from "effect-netkit"
+import {
+  type Connection,
+  Framed,
+  FramedServer,
+  Framing,
+  Middleware,
+  Net,
+  NetError,
+  type Network,
+  Server
+} from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 import * as fc from "fast-check"
 import { Rates, resolve } from "../src/internal/rates.ts"
@@ -136,6 +146,11 @@ describe("messageRate", () => {
 })
 
 describe("authenticate", () => {
+  it("throws InvalidOption for a time that is none", () => {
+    const options = { codec: Framing.lines(), authenticate: () => Effect.void, timeout: "-1 second" } as const
+    expect(() => Middleware.authenticate(options)).toThrow(NetError.InvalidOption)
+  })
+
   const known = Middleware.authenticate({
     codec: lines,
     authenticate: (token, session) =>

@@ -95,6 +95,7 @@ describe("RetryBudget", () => {
         { percentCanRetry: -0.1 },
         { percentCanRetry: NaN },
         { percentCanRetry: 1001 },
+        { percentCanRetry: null as never },
         { minRetriesPerSecond: -1 },
         { minRetriesPerSecond: Infinity },
         { ttl: "999 millis" },

@@ -326,7 +326,11 @@ describe("RetryPolicy.make", () => {
       { jitter: 1.1 },
       { jitter: NaN },
       { jitter: "half" as "full" },
-      { maxDuration: -1 }
+      { maxDuration: -1 },
+      { maxDuration: "-1 second" },
+      { factor: Symbol.iterator as never },
+      { budget: null as never },
+      { retryIf: true as never }
     ]
     for (const options of wrong) {
       expect(() => RetryPolicy.make(options), JSON.stringify(options)).toThrow(NetError.InvalidOption)
@@ -380,6 +384,7 @@ describe("RetryPolicy.config", () => {
       [{ "retry.maxAttempts": "0" }, "retry.maxAttempts"],
       [{ "retry.maxAttempts": "many" }, "retry.maxAttempts"],
       [{ "retry.baseDelay": "soon" }, "retry.baseDelay"],
+      [{ "retry.baseDelay": "-1 second" }, "retry.baseDelay"],
       [{ "retry.jitter": "half" }, "retry.jitter"],
       [{ "retry.factor": "0" }, "factor"],
       [{ "retry.budget.ttl": "1 hour" }, "ttl"]

@@ -1,5 +1,18 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, Stream, TestClock } from "effect"
+import {
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  LogLevel,
+  Option,
+  Scope,
+  Stream,
+  TestClock
+} from "effect"
 import { Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
@@ -31,6 +44,34 @@ describe("Server", () => {
       expect(yield* client.read).toEqual(Option.none())
       expect(log).toEqual(["child", "finalizer Failure"])
     }))
+
+  onMemory(
+    "logs a handler's failure once, and those of fibers that it forked as Effect does",
+    () =>
+      Effect.gen(function* () {
+        const lines: Array<string> = []
+        const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${message}`))
+        const handlers: ReadonlyArray<() => Effect.Effect<unknown, string, Scope.Scope>> = [
+          () => Effect.fail("refused"),
+          () => Effect.addFinalizer(() => Effect.die("in a finalizer")),
+          () => {
+            throw new Error("before it began")
+          },
+          () => Effect.zipRight(Effect.fork(Effect.fail("in a child")), Effect.zipRight(settle, Effect.fail("later")))
+        ]
+        for (const handler of handlers) {
+          const { address } = yield* Server.serve(Server.make({ listen, handler })).pipe(
+            Logger.withMinimumLogLevel(LogLevel.Debug),
+            Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+          )
+          yield* (yield* Net.connect(address)).read
+          yield* settle
+        }
+        const failed = "ERROR connection handler failed"
+        const unhandled = "DEBUG Fiber terminated with an unhandled error"
+        expect(lines).toEqual([failed, failed, failed, unhandled, failed])
+      })
+  )
 
   onMemory("gives handlers the services of whoever starts it", () =>
     Effect.gen(function* () {

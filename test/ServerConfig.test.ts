@@ -71,6 +71,7 @@ describe("Server.config", () => {
     ["LISTEN", "nowhere:99999", "99999"],
     ["MAX_CONNECTIONS", "many", "many: not a whole number, or infinity"],
     ["READ_TIMEOUT", "soon", "soon: not a duration"],
+    ["DRAIN_TIMEOUT", "-1 second", "-1 second: not a duration"],
     ["KEEP_ALIVE", "maybe", "maybe: not true, false or a duration"],
     ["MODE", "rw", "rw: not permissions in octal"],
     ["OVERFLOW", "explode", "explode"],

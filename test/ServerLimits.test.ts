@@ -175,6 +175,25 @@ describe("acceptRate", () => {
       expect(yield* accepted).toBe(11)
     }))
 
+  onMemory("counts anew where it is changed, and only there", () =>
+    Effect.gen(function* () {
+      const server = yield* Server.serve(Server.make({
+        listen,
+        acceptRate: { limit: 1, window: "1 hour" },
+        firstByteTimeout: "1 day",
+        handler: echo
+      }))
+      yield* connectAll(server, 6)
+      const accepted = Effect.zipRight(settle, Effect.map(server.status, ({ active }) => active))
+      expect(yield* accepted).toBe(1)
+      yield* server.update({ maxConnections: 100 })
+      expect(yield* accepted).toBe(1)
+      yield* server.update({ acceptRate: { limit: 2, window: "2 seconds" } })
+      expect(yield* accepted).toBe(3)
+      yield* TestClock.adjust("1 seconds")
+      expect(yield* accepted).toBe(4)
+    }))
+
   onMemory("resets the others where `overflow` says so", () =>
     Effect.gen(function* () {
       const server = yield* Server.serve(Server.make({

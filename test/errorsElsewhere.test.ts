@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import * as Effect from "effect/Effect"
 import { describe, expect, it } from "vitest"
 import { RuntimeNetwork } from "../adapters/runtime/index.ts"
+import * as Net from "../src/Net.ts"
 import * as SocketAddress from "../src/SocketAddress.ts"
 import { listen } from "./conformance/support.ts"
 import { runtime } from "./support/conformance.ts"
@@ -196,6 +197,17 @@ describe("without descriptors", () => {
         const attempts = [{ open: "connect", address: SocketAddress.format(address), untilFailure: true }]
         const [report] = elsewhere(["sh", "-c", `ulimit -n 256; exec "$@"`, "sh"], attempts)
         holds(report!, { tag: orRefused("ResourceExhausted"), operation: "connect", hasCause: true, transient: true })
+      })).pipe(Effect.provide(RuntimeNetwork.layer))
+    ))
+
+  // Deno and Bun call this a name that has no address, and say nothing else of it.
+  it.runIf(runtime === "node" && process.platform !== "win32")("a look-up too many", () =>
+    Effect.runPromise(
+      Effect.scoped(Effect.map(Net.listen("127.0.0.1:0"), ({ address }) => {
+        const named = SocketAddress.format(address).replace("127.0.0.1", "localhost")
+        const attempts = [{ open: "connect", address: named, untilFailure: true }]
+        const [report] = elsewhere(["sh", "-c", `ulimit -n 256; exec "$@"`, "sh"], attempts)
+        holds(report!, { tag: "ResourceExhausted", operation: "connect", hasCause: true, transient: true })
       })).pipe(Effect.provide(RuntimeNetwork.layer))
     ))
 

@@ -34,13 +34,18 @@ interface NetPermission {
   readonly host?: string
 }
 
+interface SysPermission {
+  readonly name: "sys"
+  readonly kind: "networkInterfaces"
+}
+
 interface DenoLike {
   connect(options: object): Promise<DenoConn>
   listen(options: object): DenoListener
   readonly permissions: {
     /** Asks the user where nothing is settled and there is a terminal. */
     request(permission: NetPermission): Promise<{ readonly state: string }>
-    querySync(permission: NetPermission): { readonly state: string }
+    querySync(permission: NetPermission | SysPermission): { readonly state: string }
   }
 }
 
@@ -68,6 +73,10 @@ export const mayUse = (endpoint: InetEndpoint): boolean =>
 
 /** Whether the network is allowed as a whole. What is allowed by name alone does not include the addresses of that name. */
 export const mayUseAll = (): boolean => deno().permissions.querySync({ name: "net" }).state === "granted"
+
+/** Whether this machine's interfaces may be looked at as things are. */
+export const mayLookAtInterfaces = (): boolean =>
+  deno().permissions.querySync({ name: "sys", kind: "networkInterfaces" }).state === "granted"
 
 /** An endpoint in the words of `Deno.connect` and `Deno.listen`. */
 export const toOptions = (endpoint: Endpoint): object =>

@@ -16,10 +16,11 @@ import type {
   ListenRequest,
   Transport
 } from "../../src/Transport.ts"
+import { isBroadcast } from "../interfaces.ts"
 import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { transport as compat } from "../node/NodeNetwork.ts"
 import { lookup } from "../node/lookup.ts"
-import { deno, hasUnstableNet, mayUse, mayUseAll, toOptions } from "./DenoApi.ts"
+import { deno, hasUnstableNet, mayLookAtInterfaces, mayUse, mayUseAll, toOptions } from "./DenoApi.ts"
 import { bindDatagram } from "./DenoDatagram.ts"
 import { DenoListener } from "./DenoListener.ts"
 import { DenoStream } from "./DenoStream.ts"
@@ -86,7 +87,7 @@ const listenNow = (request: ListenRequest, events: ListenEvents): void => {
 
 /**
  * What Deno's node-compatible modules say in other words than Node: EINVAL of an address or interface that is not this machine's, and
- * UNKNOWN of a datagram that it may not send.
+ * UNKNOWN of a datagram that it may not send, or not without the option to broadcast.
  */
 const classifyBoth = (error: unknown): Failure => {
   const failure = classify(error)
@@ -101,7 +102,8 @@ interface SendError {
 }
 
 const isForbidden = ({ address, port }: SendError): boolean =>
-  address !== undefined && port !== undefined && !mayUse({ host: address, port })
+  address !== undefined && port !== undefined &&
+  (!mayUse({ host: address, port }) || (mayLookAtInterfaces() && isBroadcast(address)))
 
 const foreign = /^(bind|listen|addMembership|addSourceSpecificMembership|setMulticastInterface) EINVAL/
 

@@ -3,14 +3,13 @@
  * Decides and counts; it neither closes nor starts anything. The limits may change at any time, and count from then on.
  */
 import type * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Cidr from "../Cidr.ts"
 import { InvalidOption } from "../NetError.ts"
 import { isInetAddress, type SocketAddress } from "../SocketAddress.ts"
 import { unmap } from "./ip.ts"
 import * as Options from "./options.ts"
-import { windowMillis } from "./rates.ts"
+import { type Rate, type RateLimitOptions, Rates, resolve } from "./rates.ts"
 import type { RejectReason } from "./rejections.ts"
 
 /**
@@ -34,8 +33,8 @@ export interface LimitOptions {
    * many addresses as it wants. Unix sockets have no host. Default `Infinity`.
    */
   readonly maxConnectionsPerHost?: number | undefined
-  /** At most `limit` connections at once or in the course of a `window`, as a token bucket. Default: any number. */
-  readonly acceptRate?: { readonly limit: number; readonly window: Duration.DurationInput } | undefined
+  /** At most `limit` connections at once or in the course of a `window`, as a token bucket; one that is changed is full. Default: any number. */
+  readonly acceptRate?: RateLimitOptions | undefined
   /** Blocks of addresses that alone may connect; others are reset. Unix sockets always may. Default: all. */
   readonly allow?: ReadonlyArray<Cidr.Cidr | string> | undefined
   /** Blocks of addresses that may not connect, though `allow` has them: they are reset. Default: none. */
@@ -46,7 +45,7 @@ export interface Limits {
   readonly maxConnections: number
   readonly maxConnectionsPerHost: number
   readonly rejects: boolean
-  readonly rate: { readonly limit: number; readonly perMilli: number } | undefined
+  readonly rate: Rate | undefined
   readonly allow: ReadonlyArray<Cidr.Cidr> | undefined
   readonly deny: ReadonlyArray<Cidr.Cidr>
 }
@@ -56,9 +55,11 @@ export const resolveLimits = (options: LimitOptions): Limits => ({
   maxConnections: count("maxConnections", options.maxConnections, 10_000),
   maxConnectionsPerHost: count("maxConnectionsPerHost", options.maxConnectionsPerHost, Infinity),
   rejects: overflow(options.overflow) === "reject",
-  rate: options.acceptRate === undefined ? undefined : rate(options.acceptRate),
+  rate: options.acceptRate === undefined
+    ? undefined
+    : resolve(Options.parts("acceptRate", options.acceptRate), "acceptRate."),
   allow: options.allow === undefined ? undefined : blocks("allow", options.allow),
-  deny: blocks("deny", options.deny ?? [])
+  deny: options.deny === undefined ? [] : blocks("deny", options.deny)
 })
 
 const count = (option: string, value: number | undefined, otherwise: number): number =>
@@ -69,17 +70,16 @@ const overflow = (value: LimitOptions["overflow"] = "pause"): "pause" | "reject"
   throw new InvalidOption({ option: "overflow", value, expected: '"pause" or "reject"' })
 }
 
-const rate = (value: NonNullable<LimitOptions["acceptRate"]>): NonNullable<Limits["rate"]> => {
-  const limit = Options.whole("acceptRate.limit", value.limit, 1, 1, "a whole number from 1")
-  return { limit, perMilli: limit / windowMillis("acceptRate.window", value.window) }
+const blocks = (option: string, values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> => {
+  if (!Array.isArray(values)) throw new InvalidOption({ option, value: values, expected: "an array of CIDR blocks" })
+  return values.map((value) => {
+    if (Cidr.isCidr(value)) return value
+    return Either.getOrThrowWith(
+      Cidr.parseCidr(String(value)),
+      ({ expected }) => new InvalidOption({ option, value, expected })
+    )
+  })
 }
-
-const blocks = (option: string, values: ReadonlyArray<Cidr.Cidr | string>): ReadonlyArray<Cidr.Cidr> =>
-  values.map((value) =>
-    typeof value === "string"
-      ? Either.getOrThrowWith(Cidr.parseCidr(value), ({ expected }) => new InvalidOption({ option, value, expected }))
-      : value
-  )
 
 interface Remote {
   readonly remoteAddress: SocketAddress
@@ -88,13 +88,11 @@ interface Remote {
 export class Admission {
   #limits: Limits
   readonly #hosts = new Map<string, number>()
-  #tokens: number
-  #countedAt: number
+  #rates: Rates | undefined
 
-  constructor(limits: Limits, now: number) {
+  constructor(limits: Limits) {
     this.#limits = limits
-    this.#tokens = limits.rate?.limit ?? 0
-    this.#countedAt = now
+    this.#rates = limits.rate && new Rates(limits.rate)
   }
 
   /** Whoever is over a limit is refused, and need not wait. */
@@ -102,11 +100,11 @@ export class Admission {
     return this.#limits.rejects
   }
 
-  change(limits: Limits, now: number): void {
-    this.#refill(now)
-    const before = this.#limits.rate?.limit ?? 0
+  change(limits: Limits): void {
+    const { rate } = this.#limits
     this.#limits = limits
-    this.#tokens = Math.min(limits.rate?.limit ?? 0, before === 0 ? Infinity : this.#tokens)
+    if (limits.rate?.cost === rate?.cost && limits.rate?.credit === rate?.credit) return
+    this.#rates = limits.rate && new Rates(limits.rate)
   }
 
   /** Why somebody from there may not come in, however long he waits. */
@@ -144,22 +142,13 @@ export class Admission {
   }
 
   /** One begins to be served. */
-  take(): void {
-    this.#tokens--
+  take(clock: Clock.Clock): void {
+    this.#rates?.take(undefined, clock.unsafeCurrentTimeMillis())
   }
 
   /** Milliseconds until the rate lets somebody in; none where it does. */
   untilReady(clock: Clock.Clock): number {
-    const { rate } = this.#limits
-    if (rate === undefined) return 0
-    this.#refill(clock.unsafeCurrentTimeMillis())
-    return this.#tokens >= 1 ? 0 : Math.ceil((1 - this.#tokens) / rate.perMilli)
-  }
-
-  #refill(now: number): void {
-    const { rate } = this.#limits
-    if (rate !== undefined) this.#tokens = Math.min(rate.limit, this.#tokens + (now - this.#countedAt) * rate.perMilli)
-    this.#countedAt = now
+    return this.#rates === undefined ? 0 : Math.ceil(this.#rates.wait(undefined, clock.unsafeCurrentTimeMillis()))
   }
 }
 

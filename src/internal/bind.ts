@@ -204,8 +204,8 @@ export const bind = (
   })
 
 const resolveListen = (address: SocketAddress.SocketAddress, options: ListenOptions, transport: Transport) => {
-  const reusePort = options.reusePort ?? false
-  const ipv6Only = options.ipv6Only ?? false
+  const reusePort = Options.flag("reusePort", options.reusePort, false)
+  const ipv6Only = Options.flag("ipv6Only", options.ipv6Only, false)
   Options.reachable(transport, address, "listen")
   Options.needs(transport, "reusePort", reusePort, "listen")
   Options.needs(transport, "ipv6Only", ipv6Only, "listen")

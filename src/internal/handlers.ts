@@ -1,6 +1,6 @@
 /**
  * The handlers of a server: one fiber and one scope a connection, started within the accept callback.
- * Lets in whom the limits admit, holds back or refuses the others, and closes each connection after its handler without a fiber waiting for it.
+ * Closes each connection after its handler without a fiber waiting for it, and ends those whose time is up.
  * In a drain it tells those who wait for another message that none will be served, and at the end cuts off whoever is left.
  */
 import * as Cause from "effect/Cause"
@@ -19,17 +19,13 @@ import type { Connection } from "../Connection.ts"
 import { isNetError, type ReadError } from "../NetError.ts"
 import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
-import { Admission, type Limits } from "./admission.ts"
-import type { Binding } from "./bind.ts"
-import type { ConnectionImpl } from "./connection.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Draining } from "./draining.ts"
+import { heard } from "./heard.ts"
 import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
-import { Rejections, type RejectReason } from "./rejections.ts"
 import { scopedFork } from "./scopedFork.ts"
-import { ServerMetrics } from "./serverMetrics.ts"
-import { type ConnectionInfo, type EndReason, Session, type Timekeeper } from "./session.ts"
+import type { EndReason, Session, Timekeeper } from "./session.ts"
 import { inlineScheduler } from "./turn.ts"
 import type { Watch } from "./watch.ts"
 
@@ -43,25 +39,20 @@ export interface ServerTime {
   readonly closing: Deadlines | undefined
 }
 
-/** How a server appears to who watches it; by the address of its listener where it has no name. */
-export type Name = string | undefined
-
 type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
 
 export class Handlers implements Timekeeper, Enforcer {
   readonly fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
-  /** Who may accept: they pause while nobody more can be served. */
-  bindings: ReadonlyArray<Binding> = []
+  /** Those that are served, or closed after that. */
+  readonly sessions = new LiveSet<Session>()
   /** Called when there is one connection more or less. */
   onCount: (() => void) | undefined = undefined
+  /** Called when one is served and closed. */
+  onLeft: (session: Session) => void = () => {}
   readonly #handle: (session: Session) => AnyFiber
   readonly #clock: Clock.Clock
   readonly #draining: Deferred.Deferred<void>
   readonly #time: ServerTime
-  readonly #admission: Admission
-  readonly #rejections: Rejections
-  readonly #name: Name
-  readonly #sessions = new LiveSet<Session>()
   readonly #ends: Record<EndReason, number> = {
     completed: 0,
     failed: 0,
@@ -76,20 +67,14 @@ export class Handlers implements Timekeeper, Enforcer {
     throughputTooLow: 0,
     expired: 0
   }
-  readonly #waiting: Array<Session> = []
   #active = 0
-  #accepted = 0
   #stopped = false
-  #regulating = false
-  #awaitingToken: AnyFiber | undefined
   #closedIdle = 0
   #onEmpty: (() => void) | undefined
 
   static make<E, R>(
     handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
-    limits: Limits,
-    time: ServerTime,
-    name: Name
+    time: ServerTime
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
       Effect.zipWith(Effect.runtime<Exclude<R, Scope.Scope>>(), Effect.clock, (runtime, clock) => {
@@ -102,20 +87,18 @@ export class Handlers implements Timekeeper, Enforcer {
         return new Handlers(
           ({ connection, scope }) =>
             start(
-              Effect.suspend(() => {
+              heard(Effect.suspend(() => {
                 if (connection.inbound.waits !== undefined) {
                   connection.inbound.waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
                 }
                 return handler(connection)
-              }) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
+              })) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
               scope
             ),
           Runtime.runFork(runtime),
           clock,
           draining,
-          limits,
-          time,
-          name
+          time
         )
       })
     )
@@ -126,101 +109,28 @@ export class Handlers implements Timekeeper, Enforcer {
     fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>,
     clock: Clock.Clock,
     draining: Deferred.Deferred<void>,
-    limits: Limits,
-    time: ServerTime,
-    name: Name
+    time: ServerTime
   ) {
     this.fork = fork
     this.#handle = handle
     this.#clock = clock
     this.#draining = draining
     this.#time = time
-    this.#admission = new Admission(limits, clock.unsafeCurrentTimeMillis())
-    this.#rejections = new Rejections(fork)
-    this.#name = name
   }
 
-  /** Connections that are served, or closed after that. */
   get count(): number {
-    return this.#sessions.size
+    return this.sessions.size
   }
 
-  get status(): ServerStatus {
-    return {
-      active: this.#active,
-      waiting: this.#waiting.length,
-      closing: this.#sessions.size - this.#active,
-      accepted: this.#accepted,
-      rejected: this.#rejections.counts,
-      ended: { ...this.#ends }
-    }
+  get status(): Pick<ServerStatus, "active" | "closing" | "ended"> {
+    return { active: this.#active, closing: this.count - this.#active, ended: { ...this.#ends } }
   }
 
-  get connections(): ReadonlyArray<ConnectionInfo> {
-    return [...this.#sessions, ...this.#waiting].map(({ info }) => info)
-  }
-
-  change(limits: Limits): void {
-    this.#admission.change(limits, this.#clock.unsafeCurrentTimeMillis())
-    for (const session of [...this.#sessions, ...this.#waiting]) {
-      session.host ??= this.#admission.enter(session.connection)
-    }
-    this.regulate()
-  }
-
-  /** Brings the bytes of connections that live over to the metrics, and tells of refusals that were not told of. Whether there were any. */
-  publish(now = this.#clock.unsafeCurrentTimeMillis()): boolean {
-    let moved = this.#rejections.flush(now)
-    for (const session of this.#sessions) moved = session.countTraffic() || moved
+  /** Brings the bytes of all over to the metrics. Whether there were any. */
+  countTraffic(): boolean {
+    let moved = false
+    for (const session of this.sessions) moved = session.countTraffic() || moved
     return moved
-  }
-
-  // --- coming in ---
-
-  offer(connection: ConnectionImpl, binding: Binding): void {
-    this.#accepted++
-    const refusal = this.#stopped ? "draining" : this.#admission.refusal(connection)
-    const metrics = binding.metrics ??= new ServerMetrics(this.#name ?? String(binding.address))
-    if (refusal !== undefined) return this.#reject(connection, metrics, refusal)
-    const hindrance = this.#hindrance
-    if (hindrance !== undefined && (this.#admission.rejects || this.#waiting.length >= binding.backlog)) {
-      return this.#reject(connection, metrics, hindrance)
-    }
-    const session = new Session(connection, this, metrics, this.#admission.enter(connection))
-    if (hindrance !== undefined || this.#waiting.length > 0) {
-      this.#waiting.push(session)
-      connection.onReleased = () => this.#leave(session)
-    } else this.#start(session)
-    this.regulate()
-  }
-
-  /** Serves whom it can, and lets those accept who may. */
-  regulate(): void {
-    // A loop, though each connection that is done calls it: they may all be done at once.
-    if (this.#stopped || this.#regulating) return
-    this.#regulating = true
-    let hindrance = this.#hindrance
-    while (hindrance === undefined && this.#waiting.length > 0) {
-      const next = this.#waiting.shift()!
-      next.connection.onReleased = undefined
-      this.#start(next)
-      hindrance = this.#hindrance
-    }
-    this.#regulating = false
-    if (hindrance === "acceptRate") this.#awaitToken()
-    const open = hindrance === undefined || this.#admission.rejects
-    for (const binding of this.bindings) open ? binding.resume() : binding.pause()
-  }
-
-  get #hindrance(): "maxConnections" | "acceptRate" | undefined {
-    return this.#admission.hindrance(this.#sessions.size, this.#clock)
-  }
-
-  #awaitToken(): void {
-    this.#awaitingToken ??= this.fork(Effect.map(Effect.sleep(this.#admission.untilReady(this.#clock)), () => {
-      this.#awaitingToken = undefined
-      this.regulate()
-    }))
   }
 
   // --- time limits ---
@@ -251,22 +161,14 @@ export class Handlers implements Timekeeper, Enforcer {
     }))
   }
 
-  #reject(connection: ConnectionImpl, metrics: ServerMetrics, reason: RejectReason): void {
-    metrics.rejected(reason)
-    this.#rejections.add(reason, connection.remoteAddress, this.#clock.unsafeCurrentTimeMillis())
-    connection.unsafeReset()
-  }
-
   // --- the drain ---
 
-  /** Takes nobody any more and tells the handlers; those who wait for another message leave once what has come is served. */
+  /** Tells the handlers; those who wait for another message leave once what has come is served. */
   stop(): void {
     this.#stopped = true
-    for (const { connection, metrics } of this.#waiting.splice(0)) this.#reject(connection, metrics, "draining")
-    this.#awaitingToken?.unsafeInterruptAsFork(FiberId.none)
     Deferred.unsafeDone(this.#draining, Effect.void)
     this.#time.transport.afterPoll(() => {
-      for (const session of this.#sessions) {
+      for (const session of this.sessions) {
         if (session.state !== "active" || session.error !== undefined || !session.connection.unsafeRetire()) continue
         session.dismissed = true
         this.#closedIdle++
@@ -276,7 +178,7 @@ export class Handlers implements Timekeeper, Enforcer {
 
   /** Interrupts and resets what is left. How many that was. */
   cutOff(): number {
-    const left = [...this.#sessions]
+    const left = [...this.sessions]
     for (const session of left) {
       if (session.dismissed) this.#closedIdle--
       session.cutOff()
@@ -291,16 +193,15 @@ export class Handlers implements Timekeeper, Enforcer {
 
   /** Completes when no handler runs and every connection is released. */
   readonly empty: Effect.Effect<void> = Effect.async((resume) => {
-    if (this.#sessions.size === 0) return resume(Effect.void)
+    if (this.count === 0) return resume(Effect.void)
     this.#onEmpty = () => resume(Effect.void)
   })
 
   // --- a connection ---
 
-  #start(session: Session): void {
-    this.#sessions.add(session)
+  start(session: Session): void {
+    this.sessions.add(session)
     this.#active++
-    this.#admission.take()
     this.#time.watch?.add(session)
     session.state = "active"
     session.startedAt = this.#clock.unsafeCurrentTimeMillis()
@@ -319,7 +220,7 @@ export class Handlers implements Timekeeper, Enforcer {
     session.metrics.handled(this.#clock.unsafeCurrentTimeMillis() - session.startedAt)
     if (exit._tag === "Failure") this.#report(session, exit.cause)
     if (!scope.used) return this.#close(session)
-    this.fork(scope.close(exit)).addObserver((closed) => {
+    this.fork(heard(scope.close(exit))).addObserver((closed) => {
       if (closed._tag === "Failure") this.#report(session, closed.cause)
       this.#close(session)
     })
@@ -336,24 +237,16 @@ export class Handlers implements Timekeeper, Enforcer {
     connection.onReleased = () => this.#forget(session)
   }
 
-  /** Who comes and goes while it waits needs no handler, and takes nobody's place in the row. */
-  #leave(session: Session): void {
-    this.#admission.leave(session.host)
-    const index = this.#waiting.indexOf(session)
-    if (index >= 0) this.#waiting.splice(index, 1)
-  }
-
   #forget(session: Session): void {
-    this.#admission.leave(session.host)
     this.#time.closing?.disarm(session)
     this.#time.watch?.delete(session)
-    this.#sessions.delete(session)
+    this.sessions.delete(session)
     this.#ends[session.ending!]++
     session.metrics.ended(session.ending!)
     session.countTraffic()
     this.onCount?.()
-    if (this.#sessions.size === 0) this.#onEmpty?.()
-    this.regulate()
+    if (this.count === 0) this.#onEmpty?.()
+    this.onLeft(session)
   }
 
   #report({ connection, error }: Session, cause: Cause.Cause<unknown>): void {

@@ -53,7 +53,6 @@ export class Inbound extends Entry {
   /** Keeps the time that readers wait, on a server. */
   readonly waits: WaitClock | undefined
   #flowing = false
-  #want = 0
   #readers = none
   /** The fiber other than the handler's that has waited last. */
   #visitor: Fiber.RuntimeFiber<unknown, unknown> | undefined
@@ -121,8 +120,9 @@ export class Inbound extends Entry {
 
   #keep(chunk: Uint8Array): void {
     this.queue.push(chunk)
-    if (this.queue.size >= this.#limit && this.queue.size >= this.#want) this.#pause()
     this.#wakeReaders()
+    // Who waits still wants more than that, and would never have it.
+    if (this.queue.size >= this.#limit && !this.#readers.some(isAlive)) this.#pause()
   }
 
   end(): void {
@@ -241,12 +241,9 @@ export class Inbound extends Entry {
 
   /** Adds one who waits. */
   enlist(reader: Reader, whole: boolean): void {
-    const { fiber, want } = reader
     this.#readers = this.#readers.length === 0 ? [reader] : [...this.#readers.filter(isAlive), reader]
-    // Reading must go on for the reader that wants most, or its bytes would never all be here.
-    this.#want = this.#readers.length === 1 ? want : Math.max(...this.#readers.map((reader) => reader.want))
     this.#deadlines?.arm(this)
-    if (this.waits !== undefined) this.#keepTime(this.waits, fiber, whole)
+    if (this.waits !== undefined) this.#keepTime(this.waits, reader.fiber, whole)
     this.started = true
     if (this.#retirement !== undefined && this.#leave()) return
     if (!this.#flowing) this.#resume()

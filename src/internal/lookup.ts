@@ -9,9 +9,9 @@ import * as NetError from "../NetError.ts"
 import { InetAddress } from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
 
-export type LookupError = NetError.NameNotFound | NetError.PermissionDenied | NetError.Unknown
+export type LookupError = Exclude<NetError.LookupError, NetError.InvalidOption>
 
-const lookupKinds: ReadonlySet<ErrorKind> = new Set(["NameNotFound", "PermissionDenied"])
+const lookupKinds: ReadonlySet<ErrorKind> = new Set(["NameNotFound", "PermissionDenied", "ResourceExhausted"])
 
 /** The family of a host that `SocketAddress` has made, nothing for a name: only an IPv4 address ends in a number. */
 export const familyOf = (host: string): 4 | 6 | undefined => {

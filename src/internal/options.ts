@@ -4,6 +4,8 @@
  */
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import { InvalidOption, type Operation, Unsupported } from "../NetError.ts"
 import { checkPath, isIp, type SocketAddress } from "../SocketAddress.ts"
 import type { Capability, StreamOptions, Transport } from "../Transport.ts"
@@ -53,17 +55,31 @@ export const checked = <A>(check: () => A): Effect.Effect<A, InvalidOption | Uns
 /** As `checked`, for checks that ask nothing of the runtime. */
 export const valid = checked as <A>(check: () => A) => Effect.Effect<A, InvalidOption>
 
-/** A whole number from `least` on. */
+/** A whole number from `least` on; one that has no default is required. */
 export const whole = (
   option: string,
   value: number | undefined,
-  otherwise: number,
+  otherwise: number | undefined,
   least: number,
   expected: string
 ): number => {
-  if (value === undefined) return otherwise
-  if (!Number.isSafeInteger(value) || value < least) throw new InvalidOption({ option, value, expected })
+  if (value === undefined && otherwise !== undefined) return otherwise
+  if (value === undefined || !Number.isSafeInteger(value) || value < least) {
+    throw new InvalidOption({ option, value, expected })
+  }
   return value
+}
+
+export const flag = (option: string, value: boolean | undefined, otherwise: boolean): boolean => {
+  if (value === undefined) return otherwise
+  if (typeof value === "boolean") return value
+  throw new InvalidOption({ option, value, expected: "true or false" })
+}
+
+/** An option of several parts, which are checked one by one. */
+export const parts = <A extends object>(option: string, value: A): A => {
+  if (Predicate.isRecord(value)) return value
+  throw new InvalidOption({ option, value, expected: "an object" })
 }
 
 /** Where to dial or send from: an IP address without brackets, and a port. */
@@ -71,7 +87,7 @@ export const local = ({ localAddress, localPort }: {
   readonly localAddress?: string | undefined
   readonly localPort?: number | undefined
 }) => {
-  if (localAddress !== undefined && !isIp(localAddress)) {
+  if (localAddress !== undefined && !(typeof localAddress === "string" && isIp(localAddress))) {
     throw new InvalidOption({ option: "localAddress", value: localAddress, expected: "an IP address" })
   }
   if (localPort !== undefined && !(Number.isInteger(localPort) && localPort >= 0 && localPort <= 65535)) {
@@ -87,18 +103,25 @@ export const family = (value: 4 | 6 | "any" | undefined): 4 | 6 | undefined => {
   throw new InvalidOption({ option: "family", value, expected: '4, 6 or "any"' })
 }
 
-/** A duration that is not negative; `Duration` itself takes NaN and negative numbers for zero. */
+/** A duration, if it is one that is not negative: `Duration` itself takes NaN and negative ones for zero. */
+export const decodeDuration = (input: unknown): Duration.Duration | undefined => {
+  const parts = Array.isArray(input) ? input : [input]
+  return parts.some(isNegative) ? undefined : Option.getOrUndefined(Duration.decodeUnknown(input))
+}
+
+const isNegative = (part: unknown): boolean =>
+  typeof part === "string"
+    ? part.startsWith("-")
+    : (typeof part === "number" || typeof part === "bigint") && !(part >= 0)
+
 export const duration = (
   option: string,
   value: Duration.DurationInput | undefined,
   otherwise: Duration.DurationInput
 ): Duration.Duration => {
-  const input = value ?? otherwise
-  const decoded = typeof input === "number" && !(input >= 0) ? undefined : Duration.decodeUnknown(input)
-  if (decoded === undefined || decoded._tag === "None") {
-    throw new InvalidOption({ option, value, expected: "a duration" })
-  }
-  return decoded.value
+  const decoded = decodeDuration(value === undefined ? otherwise : value)
+  if (decoded === undefined) throw new InvalidOption({ option, value, expected: "a duration" })
+  return decoded
 }
 
 /** Fails for an option that was asked for and that the runtime has not. */
@@ -117,18 +140,19 @@ export const reachable = (transport: Transport, address: SocketAddress, operatio
 }
 
 export const resolve = (options: SocketOptions, transport: Transport, operation: Operation): ResolvedOptions => {
-  const keepAlive = options.keepAlive ?? false
+  const { keepAlive = false } = options
   const delay = typeof keepAlive === "boolean" ? undefined : duration("keepAlive", keepAlive, 0)
   needs(transport, "keepAliveDelay", delay !== undefined, operation)
-  needs(transport, "reset", options.resettable === true, operation)
+  const resettable = flag("resettable", options.resettable, false)
+  needs(transport, "reset", resettable, operation)
   return {
-    noDelay: options.noDelay ?? true,
+    noDelay: flag("noDelay", options.noDelay, true),
     keepAlive: keepAlive === false ? false : delay === undefined ? 0 : Duration.toMillis(delay),
     readBuffer: whole("readBuffer", options.readBuffer, 262144, 1, "a number of bytes from 1"),
     writeBuffer: whole("writeBuffer", options.writeBuffer, 65536, 1, "a number of bytes from 1"),
     readTimeout: duration("readTimeout", options.readTimeout, Duration.infinity),
     writeTimeout: duration("writeTimeout", options.writeTimeout, Duration.infinity),
     closeTimeout: duration("closeTimeout", options.closeTimeout, "5 seconds"),
-    resettable: options.resettable ?? false
+    resettable
   }
 }

@@ -55,12 +55,15 @@ const resolve = (options: PatienceOptions) => {
     maxConnectionAge: Options.duration("maxConnectionAge", options.maxConnectionAge, Duration.infinity)
   }
   for (const [option, value] of Object.entries(times)) positive(option, value)
-  return { ...times, pace: options.minThroughput === undefined ? undefined : pace(options.minThroughput) }
+  return {
+    ...times,
+    pace: options.minThroughput === undefined ? undefined : pace(Options.parts("minThroughput", options.minThroughput))
+  }
 }
 
 const pace = (options: NonNullable<PatienceOptions["minThroughput"]>): MinPace => {
   const { bytesPerSecond } = options
-  if (!(bytesPerSecond > 0 && bytesPerSecond < Infinity)) {
+  if (!(typeof bytesPerSecond === "number" && bytesPerSecond > 0 && bytesPerSecond < Infinity)) {
     const expected = "a positive number"
     throw new NetError.InvalidOption({ option: "minThroughput.bytesPerSecond", value: bytesPerSecond, expected })
   }

@@ -1,29 +1,19 @@
 /**
- * The state machine of a pool bound to Effect: fibers that open and close, clocks, waiting, health checks, and the drain.
+ * Borrowing from a pool: its state machine bound to Effect, with what may be waited for, health checks, and what a use makes of an item.
  * An acquire runs uninterruptible but for its waits, and what it was given is taken from its waiter after them: whatever
  * interrupts it, the item is either the borrower's or back in the pool.
  */
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
-import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as Random from "effect/Random"
-import * as Runtime from "effect/Runtime"
 import * as Scope from "effect/Scope"
-import type { Connection } from "../Connection.ts"
 import type { ConnectionPool, DiscardReason, Status } from "../ConnectionPool.ts"
-import type { Framed } from "../Framed.ts"
-import { type AcquireError, PoolClosed, PoolExhausted, PoolTimeout } from "../NetError.ts"
-import type { SocketAddress } from "../SocketAddress.ts"
-import { type Deadlines, Entry } from "./deadlines.ts"
-import { LazyScope } from "./lazyScope.ts"
-import type { Item, Waiter, Watched } from "./poolItem.ts"
-import { type Host, type Limits, PoolState, type Timers } from "./poolState.ts"
-import { watchedIn } from "./poolWatch.ts"
+import { type AcquireError, PoolClosed, PoolExhausted } from "../NetError.ts"
+import type { Item, Waiter } from "./poolItem.ts"
+import type { PoolState } from "./poolState.ts"
+import { type Content, type Failure, Stock, type Supply } from "./poolStock.ts"
 
 /**
  * Marks every pool.
@@ -36,63 +26,25 @@ export const TypeId: unique symbol = Symbol.for("effect-netkit/ConnectionPool")
 export type TypeId = typeof TypeId
 
 /** What a pool is made from, checked. */
-export interface Setup<A, E, R> {
-  readonly acquire: Effect.Effect<A, E, R | Scope.Scope>
-  readonly runtime: Runtime.Runtime<R>
-  readonly limits: Limits
-  readonly timers: Timers
-  readonly opening: Deadlines | undefined
+export interface Setup<A, E, R> extends Supply<A, E, R> {
   readonly acquireTimeout: Duration.Duration
-  readonly openTimeout: Duration.Duration
   readonly healthCheck: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
   readonly invalidateOn: (error: unknown) => boolean
-  readonly connection: ((item: A) => Connection | Framed<unknown, never>) | undefined
-  readonly address: SocketAddress | undefined
-  /** Nothing is open, opening, closing or waited for. */
-  readonly onEmpty: () => void
-}
-
-/** Something lent, and the scope that it was opened in. */
-interface Content<A> {
-  readonly value: A
-  readonly scope: LazyScope
-}
-
-/** One opening that is under way. */
-class Attempt<A, E> extends Entry {
-  late = false
-  readonly fiber: Fiber.RuntimeFiber<A, E>
-
-  constructor(fiber: Fiber.RuntimeFiber<A, E>) {
-    super()
-    this.fiber = fiber
-  }
-
-  /** It took longer than `openTimeout`. */
-  expire(): void {
-    this.late = true
-    this.fiber.unsafeInterruptAsFork(FiberId.none)
-  }
 }
 
 type Lent<A> = Item<Content<A>>
-type Failure<E> = Cause.Cause<E | PoolTimeout>
 type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
-export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>, Failure<E>> {
+export class PoolImpl<A, E, R> implements ConnectionPool<A, E> {
   readonly [TypeId]: TypeId = TypeId
   readonly state: PoolState<Content<A>, Failure<E>>
   readonly #setup: Setup<A, E, R>
-  readonly #fork: (effect: Effect.Effect<void>) => Fiber.RuntimeFiber<void>
-  readonly #attempts = new Set<Attempt<{ readonly value: A; readonly watched: Watched | undefined }, E>>()
-  #resting: Fiber.RuntimeFiber<void> | undefined
-  #closing = 0
-  #drained: (() => void) | undefined
+  readonly #stock: Stock<A, E, R>
 
   constructor(setup: Setup<A, E, R>) {
     this.#setup = setup
-    this.#fork = Runtime.runFork(setup.runtime)
-    this.state = new PoolState(this, setup.limits, setup.timers)
+    this.#stock = new Stock(setup)
+    this.state = this.#stock.state
   }
 
   readonly get: ConnectionPool<A, E>["get"] = Effect.uninterruptibleMask((restore) =>
@@ -109,11 +61,16 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
     borrowed: this.state.borrowed,
     waiting: this.state.waiting,
     opening: this.state.opening,
-    closing: this.#closing,
+    closing: this.#stock.closing,
     created: this.state.created,
     failed: this.state.failed,
     discarded: { ...this.state.discarded }
   }))
+
+  /** Waits for what is lent, at most so long; then takes it away, and sees everything closed. */
+  drain(timeout: Duration.Duration): Effect.Effect<void> {
+    return this.#stock.drain(timeout)
+  }
 
   // --- borrowing ---
 
@@ -194,7 +151,7 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
   #given(restore: Restore, waiter: Waiter<Content<A>, Failure<E>>): Effect.Effect<Lent<A>, E | AcquireError> {
     const { failure, item, refusal } = waiter
     if (failure !== undefined) return Exit.failCause(failure)
-    if (refusal === "timeout") return Exit.fail(this.#late(this.#setup.acquireTimeout))
+    if (refusal === "timeout") return Exit.fail(this.#stock.late(this.#setup.acquireTimeout))
     if (item === undefined) return this.#isClosed()
     waiter.item = undefined
     const fault = this.state.faultOf(item)
@@ -260,98 +217,13 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E>, Host<Content<A>,
 
   // --- why there is none ---
 
-  #late(timeout: Duration.Duration): PoolTimeout {
-    return new PoolTimeout({ ...this.#load, timeout })
-  }
-
   #isExhausted(): Effect.Effect<never, PoolExhausted> {
-    return Exit.fail(new PoolExhausted({ ...this.#load, limit: this.#setup.limits.maxPending }))
+    return Exit.fail(new PoolExhausted({ ...this.#stock.load, limit: this.#setup.limits.maxPending }))
   }
 
   #isClosed(): Effect.Effect<never, PoolClosed> {
     return Exit.fail(new PoolClosed({ operation: "acquire", address: this.#setup.address }))
   }
-
-  get #load() {
-    const { borrowed, opening, waiting } = this.state
-    return { operation: "acquire", address: this.#setup.address, borrowed, opening, waiting } as const
-  }
-
-  // --- what the state machine has done for it ---
-
-  open(): void {
-    const { acquire, connection, openTimeout, opening, runtime } = this.#setup
-    const scope = new LazyScope()
-    const context = Context.add(runtime.context, Scope.Scope, scope)
-    const attempt = new Attempt(Runtime.runFork(
-      Runtime.make({ ...runtime, context }),
-      Effect.map(acquire, (value) => ({ value, watched: watchedIn(value, connection) }))
-    ))
-    this.#attempts.add(attempt)
-    opening?.arm(attempt)
-    attempt.fiber.addObserver((exit) => {
-      this.#attempts.delete(attempt)
-      opening?.disarm(attempt)
-      if (exit._tag === "Success") return this.state.opened({ value: exit.value.value, scope }, exit.value.watched)
-      this.#close(scope, exit)
-      this.state.failedToOpen(attempt.late ? Cause.fail(this.#late(openTimeout)) : exit.cause)
-    })
-  }
-
-  close({ scope }: Content<A>): void {
-    this.#close(scope, Exit.void)
-  }
-
-  failedUnheard(cause: Failure<E>): void {
-    this.#fork(Effect.logWarning("connection pool: opening a connection failed", cause))
-  }
-
-  rest(failures: number, callback: () => void): void {
-    const millis = Math.min(30_000, 100 * 2 ** Math.min(failures - 1, 20))
-    this.#resting = this.#fork(
-      Effect.flatMap(Random.nextRange(millis / 2, millis), Effect.sleep).pipe(Effect.andThen(callback))
-    )
-  }
-
-  onEmpty(): void {
-    if (this.#closing > 0 || !this.state.empty) return
-    this.#drained?.()
-    this.#setup.onEmpty()
-  }
-
-  #close(scope: LazyScope, exit: Exit.Exit<unknown, unknown>): void {
-    this.#closing++
-    this.#fork(scope.close(exit)).addObserver((closed) => {
-      this.#closing--
-      if (closed._tag === "Failure") {
-        this.#fork(Effect.logWarning("connection pool: closing a connection failed", closed.cause))
-      }
-      this.onEmpty()
-    })
-  }
-
-  // --- the end ---
-
-  /** Waits for what is lent, at most so long; then takes it away, and sees everything closed. */
-  drain(timeout: Duration.Duration): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      this.state.close()
-      this.#resting?.unsafeInterruptAsFork(FiberId.none)
-      for (const { fiber } of this.#attempts) fiber.unsafeInterruptAsFork(FiberId.none)
-      return Effect.zipRight(
-        Effect.raceFirst(
-          Effect.interruptible(this.#empty),
-          Effect.interruptible(Effect.sleep(timeout)).pipe(Effect.tap(() => this.state.cutOff()))
-        ),
-        this.#empty
-      )
-    })
-  }
-
-  readonly #empty: Effect.Effect<void> = Effect.async((resume) => {
-    if (this.state.empty && this.#closing === 0) return resume(Effect.void)
-    this.#drained = () => resume(Effect.void)
-  })
 }
 
 const isSettled = <A, F>(waiter: Waiter<A, F>): boolean =>

@@ -21,18 +21,14 @@ export interface Rate {
   readonly credit: number
 }
 
-/** Throws `InvalidOption`. */
-export const resolve = ({ limit, window }: RateLimitOptions): Rate => {
-  const many = Options.whole("limit", limit, 1, 1, "a whole number from 1")
-  const cost = windowMillis("window", window) / many
+/** Throws `InvalidOption`, also for a window in which anything would be let through, or nothing ever again. */
+export const resolve = ({ limit, window }: RateLimitOptions, within = ""): Rate => {
+  const many = Options.whole(`${within}limit`, limit, undefined, 1, "a whole number from 1")
+  const option = `${within}window`
+  const millis = Duration.toMillis(Options.duration(option, window, 0))
+  if (!(millis > 0 && millis < Infinity)) throw new InvalidOption({ option, value: window, expected: "a finite time" })
+  const cost = millis / many
   return { cost, credit: cost * (many - 1) }
-}
-
-/** Throws `InvalidOption` for a window in which anything would be let through, or nothing ever again. */
-export const windowMillis = (option: string, value: Duration.DurationInput): number => {
-  const millis = Duration.toMillis(Options.duration(option, value, 0))
-  if (millis > 0 && millis < Infinity) return millis
-  throw new InvalidOption({ option, value, expected: "a finite time" })
 }
 
 export class Rates {
@@ -48,6 +44,11 @@ export class Rates {
   /** Keys that are held. */
   get size(): number {
     return this.#spent.size
+  }
+
+  /** Milliseconds until there will be one; 0 where there is. */
+  wait(key: unknown, now: number): number {
+    return Math.max(0, (this.#spent.get(key) ?? 0) - this.#rate.credit - now)
   }
 
   /** Takes one, and gives 0; or takes none, and gives the milliseconds until there will be one. */

@@ -13,6 +13,7 @@ import type { DrainReport, Running, ServerStatus } from "../Server.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import { type LimitOptions, resolveLimits } from "./admission.ts"
 import type { Binding } from "./bind.ts"
+import type { Entrance } from "./entrance.ts"
 import type { Handlers } from "./handlers.ts"
 import * as Options from "./options.ts"
 import * as Group from "./serverGroup.ts"
@@ -24,6 +25,7 @@ const grace = Duration.seconds(1)
 export class RunningImpl implements Running, Group.GroupMember {
   readonly addresses: ReadonlyArray<SocketAddress>
   readonly #bindings: ReadonlyArray<Binding>
+  readonly #entrance: Entrance
   readonly #handlers: Handlers
   readonly #drainTimeout: Duration.Duration
   readonly #report = Deferred.unsafeMake<DrainReport>(FiberId.none)
@@ -38,18 +40,18 @@ export class RunningImpl implements Running, Group.GroupMember {
   /** Listens everywhere or, where one fails, nowhere; drains when the scope closes. */
   static start(
     bindings: ReadonlyArray<Binding>,
-    handlers: Handlers,
+    entrance: Entrance,
     limits: LimitOptions,
     drainTimeout: Duration.Duration
   ): Effect.Effect<RunningImpl, BindError, Scope.Scope> {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         yield* Effect.onError(restore(openAll(bindings)), () => closeAll(bindings))
-        const self = new RunningImpl(bindings, handlers, limits, drainTimeout)
+        const self = new RunningImpl(bindings, entrance, limits, drainTimeout)
         const group = yield* Group.join(self)
         yield* Effect.addFinalizer(() => Group.leave(group, self, self.stop))
-        handlers.bindings = bindings
-        handlers.regulate()
+        entrance.bindings = bindings
+        entrance.regulate()
         return self
       })
     )
@@ -57,13 +59,14 @@ export class RunningImpl implements Running, Group.GroupMember {
 
   private constructor(
     bindings: ReadonlyArray<Binding>,
-    handlers: Handlers,
+    entrance: Entrance,
     limits: LimitOptions,
     drainTimeout: Duration.Duration
   ) {
     this.addresses = bindings.map(({ address }) => address)
     this.#bindings = bindings
-    this.#handlers = handlers
+    this.#entrance = entrance
+    this.#handlers = entrance.handlers
     this.#limits = limits
     this.#drainTimeout = drainTimeout
   }
@@ -72,9 +75,9 @@ export class RunningImpl implements Running, Group.GroupMember {
     return this.addresses[0]!
   }
 
-  readonly status: Effect.Effect<ServerStatus> = Effect.sync(() => this.#handlers.status)
+  readonly status: Effect.Effect<ServerStatus> = Effect.sync(() => this.#entrance.status)
 
-  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>> = Effect.sync(() => this.#handlers.connections)
+  readonly connections: Effect.Effect<ReadonlyArray<ConnectionInfo>> = Effect.sync(() => this.#entrance.connections)
 
   get awaitConnections(): Running["awaitConnections"] {
     return (comparison, count) =>
@@ -97,7 +100,7 @@ export class RunningImpl implements Running, Group.GroupMember {
     return (limits) =>
       Options.valid(() => {
         const changed = { ...this.#limits, ...limits }
-        this.#handlers.change(resolveLimits(changed))
+        this.#entrance.change(resolveLimits(changed))
         this.#limits = changed
       })
   }
@@ -129,6 +132,7 @@ export class RunningImpl implements Running, Group.GroupMember {
   readonly #drain: Effect.Effect<void> = Effect.suspend(() => {
     const { count } = this.#handlers
     let cutOff = 0
+    this.#entrance.close()
     this.#handlers.stop()
     const deadline = Effect.map(Effect.sleep(this.#drainTimeout), () => cutOff = this.#handlers.cutOff())
     return Effect.raceFirst(this.#handlers.empty, deadline).pipe(
@@ -166,7 +170,7 @@ export class RunningImpl implements Running, Group.GroupMember {
     return Effect.onError(openAll(this.#bindings), () => closeAll(this.#bindings)).pipe(
       Effect.tap(() => {
         if (this.#stopped || this.#suspended || this.#halts > 0) return closeAll(this.#bindings)
-        this.#handlers.regulate()
+        this.#entrance.regulate()
       })
     )
   }))

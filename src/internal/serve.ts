@@ -10,6 +10,7 @@ import type { Running, ServerOptions } from "../Server.ts"
 import * as SocketAddress from "../SocketAddress.ts"
 import { resolveLimits } from "./admission.ts"
 import { makeDeadlines, prepare } from "./bind.ts"
+import { Entrance } from "./entrance.ts"
 import { Handlers } from "./handlers.ts"
 import * as Options from "./options.ts"
 import { Patience } from "./patience.ts"
@@ -30,26 +31,25 @@ export const serve = <E, R>(
     if (watch !== undefined) yield* Effect.forkScoped(Effect.interruptible(watch.run))
     const time = { transport: yield* Network, patience, watch, closing: yield* makeDeadlines(closeTimeout) }
     const places = yield* Effect.forEach(addresses, (address) => SocketAddress.fromInput(address))
-    const { handler, name } = options
+    const { handler, name, writeTimeout = "30 seconds" } = options
     const label = { server: name ?? places.join(", ") }
     const handlers = yield* Handlers.make(
       (yield* isTraced) ? traced(spanName, label)(handler) : handler,
-      limits,
-      time,
-      name
+      time
     ).pipe(
       name === undefined ? identity : Effect.annotateLogs(label)
     )
-    yield* Effect.addFinalizer(() => Effect.sync(() => handlers.publish(Infinity)))
-    yield* regularly(() => handlers.publish())
+    const entrance = new Entrance(handlers, limits, clock, name)
+    yield* Effect.addFinalizer(() => Effect.sync(() => entrance.publish(Infinity)))
+    yield* regularly(() => entrance.publish())
     const bindings = yield* Effect.forEach(places, (place) =>
       prepare(
         place,
-        { ...options, mode: modeOf(place, places, options.mode), writeTimeout: options.writeTimeout ?? "30 seconds" },
-        (connection, binding) => handlers.offer(connection, binding),
+        { ...options, mode: modeOf(place, places, options.mode), writeTimeout },
+        (connection, binding) => entrance.offer(connection, binding),
         watch && { clock, paced: patience.pace !== undefined }
       ))
-    return yield* RunningImpl.start(bindings, handlers, options, drainTimeout)
+    return yield* RunningImpl.start(bindings, entrance, options, drainTimeout)
   })
 
 /** Among several addresses the permissions are those of the files. */

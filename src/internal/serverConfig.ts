@@ -8,21 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as SocketAddress from "../SocketAddress.ts"
-
-const checked = <A>(name: string, expected: string, parse: (text: string) => A | undefined): Config.Config<A> =>
-  Config.mapOrFail(Config.nonEmptyString(name), (text) => {
-    const value = parse(text)
-    return value === undefined
-      ? Either.left(ConfigError.InvalidData([], `${text}: not ${expected}`))
-      : Either.right(value)
-  })
-
-const isInfinity = (text: string): boolean => /^infinity$/i.test(text)
-
-const decoded = (text: string): Duration.Duration | undefined =>
-  isInfinity(text) ? Duration.infinity : Option.getOrUndefined(Duration.decodeUnknown(text))
-
-const duration = (name: string) => checked(name, "a duration such as 30 seconds, or infinity", decoded)
+import { checked, duration, isInfinity, parseDuration } from "./settings.ts"
 
 const count = (name: string) =>
   checked(
@@ -35,7 +21,7 @@ const keepAlive = (name: string) =>
   checked<boolean | Duration.Duration>(
     name,
     "true, false or a duration",
-    (text) => text === "true" || text === "false" ? text === "true" : decoded(text)
+    (text) => text === "true" || text === "false" ? text === "true" : parseDuration(text)
   )
 
 /** As `chmod` takes them: `660`, `0660` and `0o660` are one. */

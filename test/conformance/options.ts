@@ -151,12 +151,30 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Attempt]> = [
     ["backlog", Net.listen(address, { backlog: size })],
     ["maxConnections", Server.serve(Server.make({ listen: address, handler: () => Effect.void, maxConnections: size }))]
   ]),
-  ...[-1, Number.NaN].flatMap((time): ReadonlyArray<readonly [string, Attempt]> => [
+  ...([-1, Number.NaN, "-1 second", -1n, [-1, 0], null as never] as const).flatMap((
+    time
+  ): ReadonlyArray<readonly [string, Attempt]> => [
     ["connectTimeout", Net.connect(address, { connectTimeout: time })],
     ["readTimeout", Net.connect(address, { readTimeout: time })],
     ["writeTimeout", Net.listen(address, { writeTimeout: time })],
     ["closeTimeout", Net.listen(address, { closeTimeout: time })],
     ["drainTimeout", Server.serve(Server.make({ listen: address, handler: () => Effect.void, drainTimeout: time }))]
+  ]),
+  // Of another type, as programs without types give them.
+  ...[null, "x", Symbol.iterator].flatMap((value): ReadonlyArray<readonly [string, Attempt]> => [
+    ["noDelay", Net.connect(address, { noDelay: value as never })],
+    ["keepAlive", Net.connect(address, { keepAlive: value as never })],
+    ["resettable", Net.connect(address, { resettable: value as never })],
+    ["localAddress", Net.connect(address, { localAddress: value as never })],
+    ["retry", Net.connect(address, { retry: value as never })],
+    ["reusePort", Net.listen(address, { reusePort: value as never })],
+    ["ipv6Only", Net.listen(address, { ipv6Only: value as never })],
+    ...(["acceptRate", "minThroughput", "allow", "deny", "writeTimeout"] as const).map((option) =>
+      [
+        option,
+        Server.serve(Server.make({ listen: address, handler: () => Effect.void, [option]: value as never }))
+      ] as const
+    )
   ])
 ]
 
