@@ -13,7 +13,6 @@ import type { Connection } from "./Connection.ts"
 import { type Framed, FramedImpl, type ReceiveError, type SendError } from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
-import { batch } from "./internal/frameReader.ts"
 import type { FrameError } from "./NetError.ts"
 import * as Server from "./Server.ts"
 
@@ -125,18 +124,11 @@ const serve = <Out, In, E, R>(
   session: FramedImpl<Out, In>,
   onMessage: OnMessage<Out, In, E, R>,
   onFrameError: OnFrameError<In>
-): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = session.reader.frames(
-    batch,
-    (messages): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-      if (messages.length === 0) return Effect.void
-      const waiting = handleFrom(session, messages, 0, onMessage)
-      return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
-    },
+): Effect.Effect<void, E | ReceiveError | SendError, R> =>
+  session.reader.forEach(
+    (messages) => handleFrom(session, messages, 0, onMessage),
     (error) => refuse(session, error, onFrameError)
   )
-  return loop
-}
 
 /** Handles messages in a plain loop; an effect only from where something has to be run or waited for. */
 const handleFrom = <Out, In, E, R>(
