@@ -31,13 +31,21 @@ export class ByteWriter {
   reserve(size: number): number {
     const at = cut(size)
     // Another block, or someone else has cut from it meanwhile: a transform can encode with a codec of its own.
-    if (this.bytes !== pool.bytes || this.at !== at) {
-      this.flush()
-      this.bytes = pool.bytes
-      this.start = at
-    }
+    if (this.bytes !== pool.bytes || this.at !== at) this.begin(at)
     this.at = at + size
     this.length += size
+    return at
+  }
+
+  /** `write`, after room for `size` bytes, whose position it gives as `reserve` does. */
+  writeBehind(size: number, bytes: Uint8Array): number {
+    if (bytes.length > copyLimit) {
+      const at = this.reserve(size)
+      this.write(bytes)
+      return at
+    }
+    const at = this.reserve(size + bytes.length)
+    copy(bytes, this.bytes, at + size)
     return at
   }
 
@@ -90,6 +98,12 @@ export class ByteWriter {
       over -= Math.min(over, last.length)
     }
     this.length = length
+  }
+
+  private begin(at: number): void {
+    this.flush()
+    this.bytes = pool.bytes
+    this.start = at
   }
 
   private flush(): void {

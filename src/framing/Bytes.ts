@@ -19,7 +19,7 @@ export const view = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
 
 /** How many bytes are looked at one by one before the native search, whose call costs as much as these. */
-const near = 32
+const near = 8
 
 /** The position of the first such byte in `from` to `to`, or -1. */
 export const indexOfByte = (bytes: Uint8Array, byte: number, from: number, to: number): number => {
@@ -56,7 +56,7 @@ export const indexOf = (bytes: Uint8Array, pattern: string | Uint8Array, from = 
 
 /** Copies `source` into `target`. V8's `set` costs more than a loop for a few bytes. */
 export const copy = (source: Uint8Array, target: Uint8Array, at: number): void => {
-  if (source.length > 32) target.set(source, at)
+  if (source.length > 16) target.set(source, at)
   else for (let i = 0; i < source.length; i++) target[at + i] = source[i]!
 }
 
