@@ -18,16 +18,16 @@ export const fromInput = (input: string | Uint8Array): Uint8Array =>
 export const view = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
 
-/** How many bytes are looked at one by one before the native search, whose call costs as much as these. */
-const near = 8
+/** How many bytes are looked at one by one before a view is made for the native search, which costs as much as these. */
+const near = 16
 
 /** The position of the first such byte in `from` to `to`, or -1. */
 export const indexOfByte = (bytes: Uint8Array, byte: number, from: number, to: number): number => {
+  // Asking the chunk itself matters: a Node Buffer searches with memchr, in the time of a loop over ten bytes.
+  if (to === bytes.length) return bytes.indexOf(byte, from)
   const first = Math.min(to, from + near)
   for (let i = from; i < first; i++) if (bytes[i] === byte) return i
   if (first === to) return -1
-  // Asking the chunk itself matters: a Node Buffer searches with memchr, thirty times as fast as V8's typed arrays.
-  if (to === bytes.length) return bytes.indexOf(byte, first)
   const at = bytes.subarray(first, to).indexOf(byte)
   return at < 0 ? -1 : at + first
 }
