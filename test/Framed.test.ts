@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Fiber, Option, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Exit, Fiber, Option, type Scope, Stream } from "effect"
 import { Framed, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
+import fc from "fast-check"
 
 const lines = Framing.lines({ maxFrameLength: 64 }).pipe(Framing.text())
 
@@ -270,6 +271,74 @@ describe("FramedServer", () => {
         expect(got.slice(0, replies.length)).toEqual(replies)
       }))
   }
+
+  it.effect.prop(
+    "answers in order, however the messages are cut and whatever has to be waited for",
+    [fc.array(fc.constantFrom("value", "exit", "effect", "nothing"), { maxLength: 40 }), fc.array(fc.nat(60))],
+    ([kinds, cuts]) =>
+      Effect.gen(function* () {
+        const { client } = yield* server({
+          handler: () => (line) => {
+            if (line.endsWith("value")) return line
+            if (line.endsWith("exit")) return Exit.succeed(line)
+            return line.endsWith("effect") ? Effect.as(Effect.yieldNow(), line) : undefined
+          }
+        })
+        const sent = kinds.map((kind, i) => `${i} ${kind}`)
+        const answers = yield* Effect.fork(Stream.runCollect(client.messages))
+        let rest = sent.map((line) => `${line}\n`).join("")
+        for (const cut of cuts) {
+          yield* client.connection.write(rest.slice(0, cut))
+          yield* Effect.yieldNow()
+          rest = rest.slice(cut)
+        }
+        yield* client.connection.write(rest)
+        yield* client.connection.shutdown
+        expect(Chunk.toReadonlyArray(yield* Fiber.join(answers))).toEqual(
+          sent.filter((line) => !line.endsWith("nothing"))
+        )
+      }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer)),
+    { fastCheck: { numRuns: 100 } }
+  )
+
+  onMemory("waits while the peer does not read its replies, and loses none of them", () =>
+    Effect.gen(function* () {
+      const { client, running } = yield* server({ handler: () => (line) => line })
+      const sent = Array.from({ length: 50_000 }, (_, i) => `${i} ${"x".repeat(50)}`)
+      const sending = yield* Effect.fork(Effect.forEach(Chunk.chunksOf(Chunk.fromIterable(sent), 500), client.sendAll))
+      yield* Effect.yieldNow()
+      const answers = yield* Stream.runCollect(Stream.take(client.messages, sent.length))
+      expect(Chunk.toReadonlyArray(answers)).toEqual(sent)
+      yield* Fiber.join(sending)
+      expect((yield* running.status).active).toBe(1)
+    }))
+
+  onMemory("a handler that was interrupted takes nothing that comes later, though it has not ended yet", () =>
+    Effect.gen(function* () {
+      const { framed: { connection }, raw } = yield* pair
+      const gate = yield* Deferred.make<void>()
+      const echo = FramedServer.handler({ codec: lines, handler: () => (line) => line })(connection)
+      const serving = yield* Effect.fork(Effect.onInterrupt(echo, () => Deferred.await(gate)))
+      yield* raw.write("one\n")
+      expect(yield* raw.readExactly(4)).toEqual(new TextEncoder().encode("one\n"))
+      const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
+      yield* Effect.yieldNow()
+      yield* raw.write("two\n")
+      const stats = yield* Effect.repeat(connection.stats, { until: ({ bytesRead }) => bytesRead === 8 })
+      expect(stats.unread).toBe(4)
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(interrupting)
+    }))
+
+  onMemory("a handler may close the connection while it handles a message", () =>
+    Effect.gen(function* () {
+      const { client, running } = yield* server({
+        handler: (session) => () => void Effect.runFork(session.connection.close)
+      })
+      yield* client.send("hello")
+      expect(yield* client.receive).toEqual(Option.none())
+      yield* running.awaitConnections("==", 0)
+    }))
 
   onMemory("a handler that throws ends its own connection alone", () =>
     Effect.gen(function* () {
