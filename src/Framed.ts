@@ -343,6 +343,11 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
+  /** As `unsafeFlush`, but they may leave with what is written until the turn ends. */
+  unsafeFlushSoon(): Effect.Effect<void, SendError> | undefined {
+    return this.#replies.length === 0 ? undefined : this.connection.unsafeReplySoon(this.#replies.take())
+  }
+
   /** Sends one message at once; `Effect.void` where there was room for it. */
   unsafeSend(message: In, accepted?: () => void): Effect.Effect<void, SendError> {
     return this.#write(() => this.#encoder.encode(message), accepted)

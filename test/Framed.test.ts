@@ -223,13 +223,37 @@ describe("FramedServer", () => {
       })
   )
 
-  onMemory("sends the replies of one batch as one", () =>
+  onMemory("a reply does not wait for the handler of a later message, nor is it overtaken by what that one writes", () =>
     Effect.gen(function* () {
-      const { client } = yield* server({ handler: () => (line) => line })
-      yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
-      const first = Option.getOrThrow(yield* client.connection.read)
-      expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
+      const gate = yield* Deferred.make<void>()
+      const { client } = yield* server({
+        handler: (session) => (line) => {
+          if (line === "wait") return Effect.as(Deferred.await(gate), "waited")
+          return line === "raw" ? Effect.ignore(session.connection.write("by hand\n")) : Effect.sync(() => line)
+        }
+      })
+      yield* client.sendAll(["1", "2", "raw", "wait", "3"])
+      const replies = yield* Stream.runCollect(Stream.take(client.messages, 3))
+      expect(Chunk.toReadonlyArray(replies)).toEqual(["1", "2", "by hand"])
+      yield* Deferred.succeed(gate, undefined)
+      expect(yield* client.receive).toEqual(Option.some("waited"))
+      expect(yield* client.receive).toEqual(Option.some("3"))
     }))
+
+  for (
+    const [kind, handler] of [
+      ["values", () => (line: string) => line],
+      ["effects", () => (line: string) => Effect.sync(() => line)]
+    ] as const
+  ) {
+    onMemory(`sends the replies of one batch as one: ${kind}`, () =>
+      Effect.gen(function* () {
+        const { client } = yield* server({ handler })
+        yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
+        const first = Option.getOrThrow(yield* client.connection.read)
+        expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
+      }))
+  }
 
   onMemory(
     "keeps state per connection in the handler's closure, also made by an effect",

@@ -155,6 +155,15 @@ export class Outbound extends Entry {
     return this.#settled(this.#handle.writev(chunks) ? undefined : this.#room())
   }
 
+  /** As `writeAll`; even the first message of a turn leaves with the others of it. */
+  writeSoon(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void> {
+    let size = 0
+    for (const chunk of chunks) size += chunk.length
+    if (size > joinLimit || !this.open || this.failure !== undefined) return this.writeAll(chunks)
+    for (const chunk of chunks) this.#hold(chunk)
+    return Effect.void
+  }
+
   /** Keeps a message back until the turn ends, to leave with the others of it. */
   #hold(chunk: Uint8Array): void {
     if (this.#heldSize === 0) queueMicrotask(() => this.flush())
