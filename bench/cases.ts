@@ -352,7 +352,16 @@ export const contenders: ReadonlyArray<Contender> = [
     { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },
     { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" },
     { runtime, kind: "netkit", title: "dns-server of the examples", protocols: ["dns"], server: "dns" },
-    { runtime, kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" }
+    { runtime, kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
+    {
+      runtime,
+      kind: "netkit",
+      title: "FramedServer, an effect a message",
+      protocols: framed,
+      server: "framed",
+      only: ["frames"],
+      args: ["effects"]
+    }
   ]),
   { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },
   { runtime: "deno", kind: "raw", title: "Deno.listen, split by hand", protocols: framed, server: "rawFramedDeno" },

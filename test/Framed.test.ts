@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Exit, Fiber, Option, type Scope, Stream } from "effect"
+import * as fc from "effect/FastCheck"
 import { Framed, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
-import fc from "fast-check"
 
 const lines = Framing.lines({ maxFrameLength: 64 }).pipe(Framing.text())
 
@@ -223,22 +223,25 @@ describe("FramedServer", () => {
       })
   )
 
-  onMemory("a reply does not wait for the handler of a later message, nor is it overtaken by what that one writes", () =>
-    Effect.gen(function* () {
-      const gate = yield* Deferred.make<void>()
-      const { client } = yield* server({
-        handler: (session) => (line) => {
-          if (line === "wait") return Effect.as(Deferred.await(gate), "waited")
-          return line === "raw" ? Effect.ignore(session.connection.write("by hand\n")) : Effect.sync(() => line)
-        }
+  onMemory(
+    "a reply does not wait for the handler of a later message, nor is it overtaken by what that one writes",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const { client } = yield* server({
+          handler: (session) => (line) => {
+            if (line === "wait") return Effect.as(Deferred.await(gate), "waited")
+            return line === "raw" ? Effect.ignore(session.connection.write("by hand\n")) : Effect.sync(() => line)
+          }
+        })
+        yield* client.sendAll(["1", "2", "raw", "wait", "3"])
+        const replies = yield* Stream.runCollect(Stream.take(client.messages, 3))
+        expect(Chunk.toReadonlyArray(replies)).toEqual(["1", "2", "by hand"])
+        yield* Deferred.succeed(gate, undefined)
+        expect(yield* client.receive).toEqual(Option.some("waited"))
+        expect(yield* client.receive).toEqual(Option.some("3"))
       })
-      yield* client.sendAll(["1", "2", "raw", "wait", "3"])
-      const replies = yield* Stream.runCollect(Stream.take(client.messages, 3))
-      expect(Chunk.toReadonlyArray(replies)).toEqual(["1", "2", "by hand"])
-      yield* Deferred.succeed(gate, undefined)
-      expect(yield* client.receive).toEqual(Option.some("waited"))
-      expect(yield* client.receive).toEqual(Option.some("3"))
-    }))
+  )
 
   for (
     const [kind, handler] of [
@@ -337,22 +340,25 @@ describe("FramedServer", () => {
       expect((yield* running.status).active).toBe(1)
     }))
 
-  onMemory("a handler that was interrupted takes nothing that comes later, though it has not ended yet", () =>
-    Effect.gen(function* () {
-      const { framed: { connection }, raw } = yield* pair
-      const gate = yield* Deferred.make<void>()
-      const echo = FramedServer.handler({ codec: lines, handler: () => (line) => line })(connection)
-      const serving = yield* Effect.fork(Effect.onInterrupt(echo, () => Deferred.await(gate)))
-      yield* raw.write("one\n")
-      expect(yield* raw.readExactly(4)).toEqual(new TextEncoder().encode("one\n"))
-      const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
-      yield* Effect.yieldNow()
-      yield* raw.write("two\n")
-      const stats = yield* Effect.repeat(connection.stats, { until: ({ bytesRead }) => bytesRead === 8 })
-      expect(stats.unread).toBe(4)
-      yield* Deferred.succeed(gate, undefined)
-      yield* Fiber.join(interrupting)
-    }))
+  onMemory(
+    "a handler that was interrupted takes nothing that comes later, though it has not ended yet",
+    () =>
+      Effect.gen(function* () {
+        const { framed: { connection }, raw } = yield* pair
+        const gate = yield* Deferred.make<void>()
+        const echo = FramedServer.handler({ codec: lines, handler: () => (line) => line })(connection)
+        const serving = yield* Effect.fork(Effect.onInterrupt(echo, () => Deferred.await(gate)))
+        yield* raw.write("one\n")
+        expect(yield* raw.readExactly(4)).toEqual(new TextEncoder().encode("one\n"))
+        const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
+        yield* Effect.yieldNow()
+        yield* raw.write("two\n")
+        const stats = yield* Effect.repeat(connection.stats, { until: ({ bytesRead }) => bytesRead === 8 })
+        expect(stats.unread).toBe(4)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(interrupting)
+      })
+  )
 
   onMemory("a handler may close the connection while it handles a message", () =>
     Effect.gen(function* () {
