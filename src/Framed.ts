@@ -343,9 +343,12 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
-  /** As `unsafeFlush`, but they may leave with what is written until the turn ends. */
+  /** Sends the replies so far with those that are added in this turn, before anything else is written. */
   unsafeFlushSoon(): Effect.Effect<void, SendError> | undefined {
-    return this.#replies.length === 0 ? undefined : this.connection.unsafeReplySoon(this.#replies.take())
+    const { outbound } = this.connection
+    if (this.#replies.length === 0) return undefined
+    if (!outbound.open || outbound.failure !== undefined) return this.unsafeFlush()
+    return void outbound.defer(this.#replies)
   }
 
   /** Sends one message at once; `Effect.void` where there was room for it. */

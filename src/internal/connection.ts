@@ -151,12 +151,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
 
   /** Writes one message. An effect only where it has to wait, or has failed. */
   unsafeReply(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, NetError.WriteError> | undefined {
-    return unlessDone(this.outbound.writeAll(chunks))
-  }
-
-  /** As `unsafeReply`, for who may have more to say in this turn: it leaves with that. */
-  unsafeReplySoon(chunks: ReadonlyArray<Uint8Array>): Effect.Effect<void, NetError.WriteError> | undefined {
-    return unlessDone(this.outbound.writeSoon(chunks))
+    const writing = this.outbound.writeAll(chunks)
+    return writing === Effect.void ? undefined : writing
   }
 
   // --- the end ---
@@ -367,9 +363,6 @@ class Write extends Effectable.Class<void, NetError.WriteError> {
     return this.#outbound.write(toBytes(this.#message))
   }
 }
-
-const unlessDone = (writing: Effect.Effect<void>): Effect.Effect<void> | undefined =>
-  writing === Effect.void ? undefined : writing
 
 /** The halves of a connection carry failures without knowing their types; the effects of `Connection` name them. */
 const failing = (error: NetError.NetError): Effect.Effect<never, never> => Exit.fail(error) as Exit.Exit<never, never>
