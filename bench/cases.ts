@@ -351,10 +351,21 @@ export const contenders: ReadonlyArray<Contender> = [
     { runtime, kind: "netkit", title: "Net.relay", protocols: ["relay"], server: "relay" },
     { runtime, kind: "netkit", title: "UdpServer", protocols: datagrams, server: "udp" },
     { runtime, kind: "netkit", title: "Udp.bind", protocols: datagrams, server: "udpLoop" },
-    { runtime, kind: "netkit", title: "dns-server of the examples", protocols: ["dns"], server: "dns" }
+    { runtime, kind: "netkit", title: "dns-server of the examples", protocols: ["dns"], server: "dns" },
+    { runtime, kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
+    {
+      runtime,
+      kind: "netkit",
+      title: "FramedServer, an effect a message",
+      protocols: framed,
+      server: "framed",
+      only: ["frames"],
+      args: ["effects"]
+    }
   ]),
   { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },
-  { runtime: "node", kind: "netkit", title: "FramedServer", protocols: framed, server: "framed" },
+  { runtime: "deno", kind: "raw", title: "Deno.listen, split by hand", protocols: framed, server: "rawFramedDeno" },
+  { runtime: "bun", kind: "raw", title: "Bun.listen, split by hand", protocols: framed, server: "rawFramedBun" },
   { runtime: "node", kind: "raw", title: "node:net, parsed by hand", protocols: ["resp"], server: "rawResp" },
   { runtime: "node", kind: "netkit", title: "FramedServer", protocols: ["resp"], server: "resp" },
   { runtime: "node", kind: "raw", title: "node:dgram", protocols: rawDatagrams, server: "udpNode" },

@@ -343,6 +343,14 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
   }
 
+  /** Sends the replies so far with those that are added in this turn, before anything else is written. */
+  unsafeFlushSoon(): Effect.Effect<void, SendError> | undefined {
+    const { outbound } = this.connection
+    if (this.#replies.length === 0) return undefined
+    if (!outbound.open || outbound.failure !== undefined) return this.unsafeFlush()
+    return void outbound.defer(this.#replies)
+  }
+
   /** Sends one message at once; `Effect.void` where there was room for it. */
   unsafeSend(message: In, accepted?: () => void): Effect.Effect<void, SendError> {
     return this.#write(() => this.#encoder.encode(message), accepted)

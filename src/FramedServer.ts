@@ -13,7 +13,6 @@ import type { Connection } from "./Connection.ts"
 import { type Framed, FramedImpl, type ReceiveError, type SendError } from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { ConnectionImpl } from "./internal/connection.ts"
-import { batch } from "./internal/frameReader.ts"
 import type { FrameError } from "./NetError.ts"
 import * as Server from "./Server.ts"
 
@@ -125,18 +124,11 @@ const serve = <Out, In, E, R>(
   session: FramedImpl<Out, In>,
   onMessage: OnMessage<Out, In, E, R>,
   onFrameError: OnFrameError<In>
-): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-  const loop: Effect.Effect<void, E | ReceiveError | SendError, R> = session.reader.frames(
-    batch,
-    (messages): Effect.Effect<void, E | ReceiveError | SendError, R> => {
-      if (messages.length === 0) return Effect.void
-      const waiting = handleFrom(session, messages, 0, onMessage)
-      return waiting === undefined ? loop : Effect.zipRight(waiting, loop)
-    },
+): Effect.Effect<void, E | ReceiveError | SendError, R> =>
+  session.reader.forEach(
+    (messages) => handleFrom(session, messages, 0, onMessage),
     (error) => refuse(session, error, onFrameError)
   )
-  return loop
-}
 
 /** Handles messages in a plain loop; an effect only from where something has to be run or waited for. */
 const handleFrom = <Out, In, E, R>(
@@ -147,14 +139,15 @@ const handleFrom = <Out, In, E, R>(
 ): Effect.Effect<void, E | SendError, R> | undefined => {
   for (let i = start; i < messages.length; i++) {
     const replying = handle(session, messages[i]!, onMessage)
-    if (replying !== undefined) {
-      // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
-      const replies = session.unsafeFlush()
-      return Effect.flatMap(
-        replies === undefined ? replying : Effect.zipRight(replies, replying),
-        () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void
-      )
+    if (replying === undefined) continue
+    const goOn = () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void
+    const given = (reply: In | void) => {
+      const waiting = value(session, reply)
+      return waiting === undefined ? goOn() : Effect.flatMap(waiting, goOn)
     }
+    // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
+    const replies = session.unsafeFlushSoon()
+    return Effect.flatMap(replies === undefined ? replying : Effect.zipRight(replies, replying), given)
   }
   return session.unsafeFlush()
 }
@@ -163,7 +156,7 @@ const handle = <Out, In, E, R>(
   session: FramedImpl<Out, In>,
   message: Out,
   onMessage: OnMessage<Out, In, E, R>
-): Effect.Effect<void, E | SendError, R> | undefined => {
+): Effect.Effect<In | void, E | SendError, R> | undefined => {
   try {
     return answer(session, onMessage(message))
   } catch (defect) {
@@ -171,17 +164,17 @@ const handle = <Out, In, E, R>(
   }
 }
 
-/** Sends what a handler gave. An effect only where something has to be run or waited for. */
+/** Sends what a handler gave. An effect, which may give the reply, only where something has to be run or waited for. */
 const answer = <In, E, R>(
   session: FramedImpl<unknown, In>,
   reply: Reply<In, E, R>
-): Effect.Effect<void, E | SendError, R> | undefined => {
+): Effect.Effect<In | void, E | SendError, R> | undefined => {
   if (reply === undefined) return undefined
   // Most replies are told from effects by these, which cost less than looking for a symbol in an array of bytes.
   if (typeof reply !== "object" || reply === null || reply instanceof Uint8Array) return value(session, reply as In)
   if (Effect.isEffect(reply)) {
     if (Exit.isExit(reply) && Exit.isSuccess(reply)) return value(session, reply.value as In | void)
-    return Effect.flatMap(reply as Effect.Effect<In | void, E, R>, (given) => value(session, given) ?? Effect.void)
+    return reply as Effect.Effect<In | void, E, R>
   }
   if (hasProperty(reply, Stream.StreamTypeId)) {
     return Stream.runForEachChunk(reply as Stream.Stream<In, E, R>, session.sendAll)

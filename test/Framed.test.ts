@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Fiber, Option, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Exit, Fiber, Option, type Scope, Stream } from "effect"
+import * as fc from "effect/FastCheck"
 import { Framed, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
@@ -222,13 +223,40 @@ describe("FramedServer", () => {
       })
   )
 
-  onMemory("sends the replies of one batch as one", () =>
-    Effect.gen(function* () {
-      const { client } = yield* server({ handler: () => (line) => line })
-      yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
-      const first = Option.getOrThrow(yield* client.connection.read)
-      expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
-    }))
+  onMemory(
+    "a reply does not wait for the handler of a later message, nor is it overtaken by what that one writes",
+    () =>
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>()
+        const { client } = yield* server({
+          handler: (session) => (line) => {
+            if (line === "wait") return Effect.as(Deferred.await(gate), "waited")
+            return line === "raw" ? Effect.ignore(session.connection.write("by hand\n")) : Effect.sync(() => line)
+          }
+        })
+        yield* client.sendAll(["1", "2", "raw", "wait", "3"])
+        const replies = yield* Stream.runCollect(Stream.take(client.messages, 3))
+        expect(Chunk.toReadonlyArray(replies)).toEqual(["1", "2", "by hand"])
+        yield* Deferred.succeed(gate, undefined)
+        expect(yield* client.receive).toEqual(Option.some("waited"))
+        expect(yield* client.receive).toEqual(Option.some("3"))
+      })
+  )
+
+  for (
+    const [kind, handler] of [
+      ["values", () => (line: string) => line],
+      ["effects", () => (line: string) => Effect.sync(() => line)]
+    ] as const
+  ) {
+    onMemory(`sends the replies of one batch as one: ${kind}`, () =>
+      Effect.gen(function* () {
+        const { client } = yield* server({ handler })
+        yield* client.sendAll(Array.from({ length: 100 }, (_, i) => String(i)))
+        const first = Option.getOrThrow(yield* client.connection.read)
+        expect(new TextDecoder().decode(first).split("\n").length).toBe(101)
+      }))
+  }
 
   onMemory(
     "keeps state per connection in the handler's closure, also made by an effect",
@@ -270,6 +298,77 @@ describe("FramedServer", () => {
         expect(got.slice(0, replies.length)).toEqual(replies)
       }))
   }
+
+  it.effect.prop(
+    "answers in order, however the messages are cut and whatever has to be waited for",
+    [fc.array(fc.constantFrom("value", "exit", "effect", "nothing"), { maxLength: 40 }), fc.array(fc.nat(60))],
+    ([kinds, cuts]) =>
+      Effect.gen(function* () {
+        const { client } = yield* server({
+          handler: () => (line) => {
+            if (line.endsWith("value")) return line
+            if (line.endsWith("exit")) return Exit.succeed(line)
+            return line.endsWith("effect") ? Effect.as(Effect.yieldNow(), line) : undefined
+          }
+        })
+        const sent = kinds.map((kind, i) => `${i} ${kind}`)
+        const answers = yield* Effect.fork(Stream.runCollect(client.messages))
+        let rest = sent.map((line) => `${line}\n`).join("")
+        for (const cut of cuts) {
+          yield* client.connection.write(rest.slice(0, cut))
+          yield* Effect.yieldNow()
+          rest = rest.slice(cut)
+        }
+        yield* client.connection.write(rest)
+        yield* client.connection.shutdown
+        expect(Chunk.toReadonlyArray(yield* Fiber.join(answers))).toEqual(
+          sent.filter((line) => !line.endsWith("nothing"))
+        )
+      }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer)),
+    { fastCheck: { numRuns: 100 } }
+  )
+
+  onMemory("waits while the peer does not read its replies, and loses none of them", () =>
+    Effect.gen(function* () {
+      const { client, running } = yield* server({ handler: () => (line) => line })
+      const sent = Array.from({ length: 50_000 }, (_, i) => `${i} ${"x".repeat(50)}`)
+      const sending = yield* Effect.fork(Effect.forEach(Chunk.chunksOf(Chunk.fromIterable(sent), 500), client.sendAll))
+      yield* Effect.yieldNow()
+      const answers = yield* Stream.runCollect(Stream.take(client.messages, sent.length))
+      expect(Chunk.toReadonlyArray(answers)).toEqual(sent)
+      yield* Fiber.join(sending)
+      expect((yield* running.status).active).toBe(1)
+    }))
+
+  onMemory(
+    "a handler that was interrupted takes nothing that comes later, though it has not ended yet",
+    () =>
+      Effect.gen(function* () {
+        const { framed: { connection }, raw } = yield* pair
+        const gate = yield* Deferred.make<void>()
+        const echo = FramedServer.handler({ codec: lines, handler: () => (line) => line })(connection)
+        const serving = yield* Effect.fork(Effect.onInterrupt(echo, () => Deferred.await(gate)))
+        yield* raw.write("one\n")
+        expect(yield* raw.readExactly(4)).toEqual(new TextEncoder().encode("one\n"))
+        const interrupting = yield* Effect.fork(Fiber.interrupt(serving))
+        yield* Effect.yieldNow()
+        yield* raw.write("two\n")
+        const stats = yield* Effect.repeat(connection.stats, { until: ({ bytesRead }) => bytesRead === 8 })
+        expect(stats.unread).toBe(4)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(interrupting)
+      })
+  )
+
+  onMemory("a handler may close the connection while it handles a message", () =>
+    Effect.gen(function* () {
+      const { client, running } = yield* server({
+        handler: (session) => () => void Effect.runFork(session.connection.close)
+      })
+      yield* client.send("hello")
+      expect(yield* client.receive).toEqual(Option.none())
+      yield* running.awaitConnections("==", 0)
+    }))
 
   onMemory("a handler that throws ends its own connection alone", () =>
     Effect.gen(function* () {

@@ -3,7 +3,7 @@
  * are taken as they are. The buffer is cut from a pool, so that a small frame costs no allocation of memory. A chunk
  * that was handed out is never written to again.
  */
-import { copy, empty, view } from "./Bytes.ts"
+import { copy, empty, includes, indexOfByte, view } from "./Bytes.ts"
 import { cut, pool } from "./Pool.ts"
 
 /**
@@ -31,13 +31,21 @@ export class ByteWriter {
   reserve(size: number): number {
     const at = cut(size)
     // Another block, or someone else has cut from it meanwhile: a transform can encode with a codec of its own.
-    if (this.bytes !== pool.bytes || this.at !== at) {
-      this.flush()
-      this.bytes = pool.bytes
-      this.start = at
-    }
+    if (this.bytes !== pool.bytes || this.at !== at) this.begin(at)
     this.at = at + size
     this.length += size
+    return at
+  }
+
+  /** `write`, after room for `size` bytes, whose position it gives as `reserve` does. */
+  writeBehind(size: number, bytes: Uint8Array): number {
+    if (bytes.length > copyLimit) {
+      const at = this.reserve(size)
+      this.write(bytes)
+      return at
+    }
+    const at = this.reserve(size + bytes.length)
+    copy(bytes, this.bytes, at + size)
     return at
   }
 
@@ -51,6 +59,21 @@ export class ByteWriter {
       this.chunks.push(bytes)
       this.length += bytes.length
     }
+  }
+
+  /** `write`, and a few bytes that end it. False where the bytes have `end`'s last one in them; the caller then refuses it all. */
+  writeEnded(bytes: Uint8Array, end: Uint8Array): boolean {
+    const size = bytes.length
+    const last = end[end.length - 1]!
+    if (size > copyLimit) {
+      this.write(bytes)
+      this.write(end)
+      return indexOfByte(bytes, last, 0, size) < 0
+    }
+    const at = this.reserve(size + end.length)
+    copy(bytes, this.bytes, at)
+    copy(end, this.bytes, at + size)
+    return !includes(pool.words, last, at, at + size)
   }
 
   /** Appends text as UTF-8. Short ASCII, as headers are, is written without the cost of a call to the encoder. */
@@ -90,6 +113,12 @@ export class ByteWriter {
       over -= Math.min(over, last.length)
     }
     this.length = length
+  }
+
+  private begin(at: number): void {
+    this.flush()
+    this.bytes = pool.bytes
+    this.start = at
   }
 
   private flush(): void {

@@ -18,18 +18,33 @@ export const fromInput = (input: string | Uint8Array): Uint8Array =>
 export const view = (bytes: Uint8Array, from: number, to: number): Uint8Array =>
   new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from)
 
-/** How many bytes are looked at one by one before the native search, whose call costs as much as these. */
-const near = 32
+/** How many bytes are looked at one by one before a view is made for the native search, which costs as much as these. */
+const near = 16
 
 /** The position of the first such byte in `from` to `to`, or -1. */
 export const indexOfByte = (bytes: Uint8Array, byte: number, from: number, to: number): number => {
+  // Asking the chunk itself matters: a Node Buffer searches with memchr, in the time of a loop over ten bytes.
+  if (to === bytes.length) return bytes.indexOf(byte, from)
   const first = Math.min(to, from + near)
   for (let i = from; i < first; i++) if (bytes[i] === byte) return i
   if (first === to) return -1
-  // Asking the chunk itself matters: a Node Buffer searches with memchr, thirty times as fast as V8's typed arrays.
-  if (to === bytes.length) return bytes.indexOf(byte, first)
   const at = bytes.subarray(first, to).indexOf(byte)
   return at < 0 ? -1 : at + first
+}
+
+/**
+ * Whether such a byte is in `from` to `to`, four looked at together: a word less one in each byte borrows where that byte was zero. For short
+ * ranges of memory that has a DataView; V8's search of a plain array takes three times as long for a line.
+ */
+export const includes = (words: DataView, byte: number, from: number, to: number): boolean => {
+  const wanted = byte * 0x01010101
+  let at = from
+  for (; at + 4 <= to; at += 4) {
+    const word = words.getInt32(at, true) ^ wanted
+    if (((word - 0x01010101) & ~word & 0x80808080) !== 0) return true
+  }
+  for (; at < to; at++) if (words.getUint8(at) === byte) return true
+  return false
 }
 
 /** Whether `pattern` lies at `at`. */
@@ -56,7 +71,7 @@ export const indexOf = (bytes: Uint8Array, pattern: string | Uint8Array, from = 
 
 /** Copies `source` into `target`. V8's `set` costs more than a loop for a few bytes. */
 export const copy = (source: Uint8Array, target: Uint8Array, at: number): void => {
-  if (source.length > 32) target.set(source, at)
+  if (source.length > 16) target.set(source, at)
   else for (let i = 0; i < source.length; i++) target[at + i] = source[i]!
 }
 

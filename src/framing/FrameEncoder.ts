@@ -50,10 +50,14 @@ export class FrameEncoder<A> implements Encoder<A> {
 
   encodeAll(frames: Iterable<A>): Either.Either<ReadonlyArray<Uint8Array>, FrameError> {
     const out = new ByteWriter()
+    let begin = 0
     try {
-      for (const frame of frames) this.write(frame, out)
+      for (const frame of frames) {
+        begin = out.length
+        this.write(frame, out)
+      }
     } catch (thrown) {
-      return Either.left(this.refusal(thrown, this.offset + out.length))
+      return Either.left(this.refusal(thrown, this.offset + begin))
     }
     this.offset += out.length
     return Either.right(out.take())
@@ -64,9 +68,8 @@ export class FrameEncoder<A> implements Encoder<A> {
     try {
       this.write(frame, out)
     } catch (thrown) {
-      const refusal = this.refusal(thrown, this.offset + out.length - before)
       out.rewind(before)
-      return refusal
+      return this.refusal(thrown, this.offset)
     }
     this.offset += out.length - before
     return undefined

@@ -138,24 +138,27 @@ const readUint = (bytes: Uint8Array, at: number, width: number, little: boolean)
 }
 
 const writeUint = (bytes: Uint8Array, at: number, width: number, little: boolean, value: number): void => {
-  for (let i = 0, rest = value; i < width; i++, rest = Math.floor(rest / 256)) {
-    bytes[little ? at + i : at + width - 1 - i] = rest % 256
+  // Shifts see the lower 32 bits alone, and cost a tenth of a division.
+  if (width > 4) {
+    writeUint(bytes, little ? at + 4 : at, width - 4, little, Math.floor(value / 2 ** 32))
+    return writeUint(bytes, little ? at : at + width - 4, 4, little, value)
   }
+  for (let i = 0, rest = value; i < width; i++, rest >>>= 8) bytes[little ? at + i : at + width - 1 - i] = rest
 }
 
 const writer = ({ adjustment, head, header, little, offset, strip, width }: Layout) => {
   const front = Math.max(head, strip)
+  // Where the header is part of the payload, it is written from there, with the length put right.
+  const within = front - strip
+  const bare = strip === width && offset === 0
   return (payload: Uint8Array, out: ByteWriter): void => {
-    // Where the header is part of the payload, it is written from there, with the length put right.
-    const within = front - strip
     if (payload.length < within) throw new Malformed(`a frame of ${payload.length} bytes has no room for its header`)
     const value = strip + payload.length - head - adjustment
     if (value < 0) throw new Malformed(`the length field would have to be ${value}`)
-    const at = out.reserve(front)
-    copy(header, out.bytes, at)
+    const at = out.writeBehind(front, within > 0 ? payload.subarray(within) : payload)
+    if (!bare) copy(header, out.bytes, at)
     if (within > 0) out.bytes.set(payload.subarray(0, within), at + strip)
     writeUint(out.bytes, at + offset, width, little, value)
-    out.write(within > 0 ? payload.subarray(within) : payload)
   }
 }
 

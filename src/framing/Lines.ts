@@ -3,7 +3,7 @@
  * it. The payload is the line without its end. A line that cannot come back the same is refused by the encoder.
  */
 import { InvalidOption } from "../NetError.ts"
-import { indexOfByte } from "./Bytes.ts"
+import { fromInput, indexOfByte } from "./Bytes.ts"
 import type { Codec } from "./Codec.ts"
 import { fromFramer } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
@@ -132,20 +132,19 @@ export const lines = (options: LinesOptions = {}): Codec<Uint8Array> => {
   }
   const allowTruncation = options.allowTruncation ?? !strict
   const crlf = newline === "\r\n"
+  const end = fromInput(newline)
   return fromFramer({
     maxFrameLength: max,
     skips: skips(options),
     framer: () => strict ? new StrictLinesFramer(max, allowTruncation) : new LinesFramer(max, allowTruncation),
     writing: () => (line, out) => {
-      const size = line.length
-      if (indexOfByte(line, LF, 0, size) >= 0) throw new Malformed("a line cannot hold a line feed")
-      if (strict && indexOfByte(line, CR, 0, size) >= 0) {
+      if (strict && indexOfByte(line, CR, 0, line.length) >= 0) {
         throw new Malformed("a strict line cannot hold a carriage return")
       }
-      if (!crlf && line[size - 1] === CR) throw new Malformed("a line that ends in a carriage return would lose it")
-      out.write(line)
-      if (crlf) out.writeByte(CR)
-      out.writeByte(LF)
+      if (!crlf && line[line.length - 1] === CR) {
+        throw new Malformed("a line that ends in a carriage return would lose it")
+      }
+      if (!out.writeEnded(line, end)) throw new Malformed("a line cannot hold a line feed")
     }
   })
 }

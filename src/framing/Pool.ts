@@ -6,13 +6,14 @@ import { empty, view } from "./Bytes.ts"
 
 const blockSize = 16 * 1024
 
-/** The block that is being cut, and how much of it has been. */
-export const pool = { bytes: empty, at: 0 }
+/** The block that is being cut, the same to be read by words, and how much of it has been cut. */
+export const pool = { bytes: empty, words: new DataView(empty.buffer), at: 0 }
 
 /** Cuts off `size` bytes and gives their position in `pool.bytes`. */
 export const cut = (size: number): number => {
   if (pool.bytes.length - pool.at < size) {
     pool.bytes = new Uint8Array(Math.max(blockSize, size))
+    pool.words = new DataView(pool.bytes.buffer)
     pool.at = 0
   }
   pool.at += size

@@ -34,7 +34,8 @@ export class FrameReader<Out> {
   frames<A, E = never, R = never>(
     limit: number,
     next: (frames: ReadonlyArray<Out>) => Effect.Effect<A, E, R>,
-    failed: (error: FrameError) => Effect.Effect<A, E | FrameError, R> = Exit.fail
+    failed: (error: FrameError) => Effect.Effect<A, E | FrameError, R> = Exit.fail,
+    accept?: (chunk: Uint8Array) => boolean | Effect.Effect<A, E | ReadError | FrameError, R>
   ): Effect.Effect<A, E | ReadError | FrameError, R> {
     const { inbound } = this.#connection
     const self: Effect.Effect<A, E | ReadError | FrameError, R> = taking(() => {
@@ -46,12 +47,43 @@ export class FrameReader<Out> {
       if (failure !== undefined) return failed(located(failure, this.#connection.remoteAddress))
       return this.#ended ? next(out) : settled(inbound, end) ?? more
     })
-    const more = inbound.wait(self, 1, true)
+    const more = inbound.wait(self, 1, true, accept)
     const end = Effect.suspend(() => {
       this.#ended = true
       this.decoder.end()
       return self
     })
+    return self
+  }
+
+  /**
+   * Gives all frames to `handle`, until the end of stream: within the callback that brings them, without a step of the fiber, until `handle` gives
+   * an effect to be run before any more.
+   */
+  forEach<E, R>(
+    handle: (frames: ReadonlyArray<Out>) => Effect.Effect<void, E, R> | undefined,
+    failed: (error: FrameError) => Effect.Effect<void, E | FrameError, R>
+  ): Effect.Effect<void, E | ReadError | FrameError, R> {
+    const { inbound } = this.#connection
+    const self: Effect.Effect<void, E | ReadError | FrameError, R> = this.frames(
+      batch,
+      (frames): Effect.Effect<void, E | ReadError | FrameError, R> => {
+        if (frames.length === 0) return Effect.void
+        const waiting = handle(frames)
+        return waiting === undefined ? self : Effect.zipRight(waiting, self)
+      },
+      failed,
+      (chunk) => {
+        if (inbound.retiring) return false
+        this.decoder.push(chunk)
+        const out: Array<Out> = []
+        const failure = this.#decode(out, batch)
+        const waiting = out.length === 0 ? undefined : handle(out)
+        if (waiting !== undefined) return Effect.zipRight(waiting, self)
+        // What is left, and how the frames ended, is for the fiber.
+        return out.length < batch && failure === undefined ? true : self
+      }
+    )
     return self
   }
 

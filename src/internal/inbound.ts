@@ -3,8 +3,10 @@
  * At most `limit` bytes wait (and what the runtime had in hand when it was paused); a waiting reader holds no bytes, so interrupting
  * one loses nothing.
  */
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import type { StreamHandle } from "../Transport.ts"
 import { ByteQueue } from "./byteQueue.ts"
@@ -20,11 +22,22 @@ export interface Reader {
   readonly retry: Effect.Effect<never, never>
   /** Bytes below which waking it is useless. */
   readonly want: number
-  /** Takes a chunk in the callback that brings it, while nobody else waits; whether it did. */
-  readonly accept?: (chunk: Uint8Array) => boolean
+  /** They are to be a message, or a part of one. */
+  readonly whole: boolean
+  readonly accept: Accept | undefined
 }
 
+/**
+ * Takes a chunk within the callback that brings it, while nobody else waits: false where it leaves the chunk to a read, true where it waits on,
+ * or what its fiber is to do now.
+ */
+export type Accept = (chunk: Uint8Array) => boolean | Effect.Effect<never, never>
+
 const isAlive = ({ fiber }: Reader): boolean => fiber !== undefined && fiber.unsafePoll() === null
+
+/** A fiber that was interrupted does not wait any more, unless it cannot be, and a waiter without a canceler is not told. */
+const isInterrupted = ({ fiber }: Reader): boolean =>
+  fiber !== undefined && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
 
 /** Nobody, of all connections: an array grows by room for seventeen with its first element, so one that is made whole is cheaper. */
 const none: ReadonlyArray<Reader> = []
@@ -107,15 +120,28 @@ export class Inbound extends Entry {
     // Who still waits has got bytes, if not all he wants: his time runs anew.
     if (this.#readers.length > 0) {
       this.#deadlines?.arm(this)
-      this.waits?.begin(false)
+      this.waits?.begin(this.#isBetween(this.waits, this.#readers[0]!))
     }
     this.#watcher?.()
   }
 
+  /** Gives the chunk to the only one who waits, if that one takes it here. It does not wait meanwhile: more can come, or the end. */
   #passedOn(chunk: Uint8Array): boolean {
-    if (this.#readers.length !== 1 || this.queue.size > 0) return false
-    const { accept } = this.#readers[0]!
-    return accept !== undefined && accept(chunk)
+    const readers = this.#readers
+    if (readers.length !== 1 || this.queue.size > 0) return false
+    const reader = readers[0]!
+    if (reader.accept === undefined || isInterrupted(reader)) return false
+    this.#readers = none
+    const outcome = reader.accept(chunk)
+    if (outcome !== false && outcome !== true) this.#goOn(reader, outcome)
+    else if (outcome && (this.queue.size > 0 || this.#done || this.retiring)) this.#goOn(reader, reader.retry)
+    else this.#readers = this.#readers.length === 0 ? readers : [reader, ...this.#readers]
+    return outcome !== false
+  }
+
+  #goOn(reader: Reader, effect: Effect.Effect<never, never>): void {
+    if (this.#readers.length === 0) this.#deadlines?.disarm(this)
+    wake(reader.resume, effect)
   }
 
   #keep(chunk: Uint8Array): void {
@@ -216,16 +242,21 @@ export class Inbound extends Entry {
 
   /**
    * Suspends the reader until there are `want` bytes, or the end, or a failure; then runs `retry`. It may be run many times. `whole`: they
-   * are to be a message, or a part of one.
+   * are to be a message, or a part of one. `accept`: takes them without its fiber where it can.
    * Without a canceler: a resumption of a fiber that is gone is nothing, and the bytes are still in the queue.
    */
-  wait<A, E, R>(retry: Effect.Effect<A, E, R>, want: number, whole: boolean): Effect.Effect<A, E, R> {
+  wait<A, E, R>(
+    retry: Effect.Effect<A, E, R>,
+    want: number,
+    whole: boolean,
+    accept?: (chunk: Uint8Array) => boolean | Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E, R> {
     return suspension<A, E, R>((resume) => {
       if (this.queue.size >= want || this.#done) {
         resume(retry)
         return
       }
-      this.await(resume, retry, want, whole)
+      this.await(resume, retry, want, whole, accept)
     })
   }
 
@@ -234,16 +265,17 @@ export class Inbound extends Entry {
     resume: (effect: Effect.Effect<A, E, R>) => void,
     retry: Effect.Effect<A, E, R>,
     want: number,
-    whole: boolean
+    whole: boolean,
+    accept?: (chunk: Uint8Array) => boolean | Effect.Effect<A, E, R>
   ): void {
-    this.enlist({ fiber: currentFiber(), resume, retry, want } as unknown as Reader, whole)
+    this.enlist({ fiber: currentFiber(), resume, retry, want, whole, accept } as unknown as Reader)
   }
 
   /** Adds one who waits. */
-  enlist(reader: Reader, whole: boolean): void {
+  enlist(reader: Reader): void {
     this.#readers = this.#readers.length === 0 ? [reader] : [...this.#readers.filter(isAlive), reader]
     this.#deadlines?.arm(this)
-    if (this.waits !== undefined) this.#keepTime(this.waits, reader.fiber, whole)
+    if (this.waits !== undefined) this.#keepTime(this.waits, reader)
     this.started = true
     if (this.#retirement !== undefined && this.#leave()) return
     if (!this.#flowing) this.#resume()
@@ -275,8 +307,14 @@ export class Inbound extends Entry {
     this.#taken()
   }
 
-  #keepTime(waits: WaitClock, fiber: Reader["fiber"], whole: boolean): void {
-    waits.begin(waits.paced && whole && this.queue.size === 0 && (this.holder?.buffered ?? 0) === 0)
+  /** Who waits has no part of a message yet. Not asked where it does not matter. */
+  #isBetween(waits: WaitClock, { whole }: Reader): boolean {
+    return waits.paced && whole && this.queue.size === 0 && (this.holder?.buffered ?? 0) === 0
+  }
+
+  #keepTime(waits: WaitClock, reader: Reader): void {
+    waits.begin(this.#isBetween(waits, reader))
+    const { fiber } = reader
     if (fiber === undefined || fiber === waits.owner || fiber === this.#visitor) return
     // It may be interrupted without the handler's end, and is not woken then: its time ends with it.
     this.#onGone ??= () => {

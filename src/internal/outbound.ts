@@ -27,6 +27,11 @@ export interface Waiting {
   readonly accepted: (() => void) | undefined
 }
 
+/** Messages that may still be added to, until they are taken. */
+export interface Pending {
+  take(): ReadonlyArray<Uint8Array>
+}
+
 /** Nobody, of all connections: most never wait. Never changed. */
 const none: Array<Waiting> = []
 
@@ -46,6 +51,7 @@ export class Outbound extends Entry {
   failure: (() => Effect.Effect<never, never>) | undefined = undefined
   #full = false
   #lastTurn = -1
+  #pending: Pending | undefined
   #held: Array<Uint8Array> | undefined
   #heldSize = 0
   #waiting = none
@@ -114,6 +120,7 @@ export class Outbound extends Entry {
 
   /** Gives one message to a half that has not failed; what its writer has to wait for, if anything. */
   offer(chunk: Uint8Array, accepted?: () => void): Waiting | undefined {
+    this.#collect()
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
     accepted?.()
     const now = turn()
@@ -155,6 +162,21 @@ export class Outbound extends Entry {
     return this.#settled(this.#handle.writev(chunks) ? undefined : this.#room())
   }
 
+  /** Takes what `pending` has then, before anything else is written and at the latest when the turn ends. Where nothing has to wait. */
+  defer(pending: Pending): void {
+    if (this.#pending === pending) return
+    this.#collect()
+    this.#pending = pending
+    queueMicrotask(() => this.flush())
+  }
+
+  #collect(): void {
+    const pending = this.#pending
+    if (pending === undefined) return
+    this.#pending = undefined
+    for (const chunk of pending.take()) this.#hold(chunk)
+  }
+
   /** Keeps a message back until the turn ends, to leave with the others of it. */
   #hold(chunk: Uint8Array): void {
     if (this.#heldSize === 0) queueMicrotask(() => this.flush())
@@ -166,6 +188,7 @@ export class Outbound extends Entry {
 
   /** Gives what was held for this turn to the runtime. */
   flush(): void {
+    this.#collect()
     const size = this.#heldSize
     if (size === 0) return
     const held = this.#held!
@@ -197,6 +220,7 @@ export class Outbound extends Entry {
   fail(failure: () => Effect.Effect<never, never>): void {
     this.ended = true
     this.failure ??= failure
+    this.#pending = undefined
     this.#held = undefined
     this.#heldSize = 0
     this.#done = undefined

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect"
 import type { ReadError, WriteError } from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
-import { currentFiber, type Inbound, type Reader } from "./inbound.ts"
+import { type Accept, currentFiber, type Inbound, type Reader } from "./inbound.ts"
 import type { Waiting } from "./outbound.ts"
 import { wake } from "./turn.ts"
 
@@ -39,6 +39,8 @@ class Pipe {
   #stopped = false
   /** Stops the waiting for room. */
   #leave: (() => void) | undefined
+  /** What the chunk passed on last has to wait for. */
+  #room: Waiting | undefined
   /** What was passed on and the runtime wants back, and by which byte it has been sent, oldest first. */
   #lent: Array<{ readonly chunk: Uint8Array; readonly end: number }> = []
 
@@ -49,6 +51,7 @@ class Pipe {
     this.#reader = {
       fiber,
       want: 1,
+      whole: false,
       retry: Effect.void as Effect.Effect<never>,
       resume: (effect) => this.#goOn(effect),
       accept: from.inbound.recycles ? (chunk) => this.#acceptLent(chunk) : (chunk) => this.#accept(chunk)
@@ -59,6 +62,7 @@ class Pipe {
   pump(): void {
     const { inbound } = this.#from
     const { outbound } = this.#to
+    if (this.#room !== undefined) return this.#await(this.#room)
     while (inbound.queue.size > 0) {
       if (outbound.failure !== undefined) return this.#settle(outbound.failure())
       const turn = outbound.open ? undefined : outbound.awaitTurn()
@@ -68,7 +72,7 @@ class Pipe {
       if (room !== undefined) return this.#await(room)
     }
     if (inbound.failure !== undefined) return this.#settle(inbound.failure())
-    if (!inbound.ended) return inbound.enlist(this.#reader, false)
+    if (!inbound.ended) return inbound.enlist(this.#reader)
     this.#to.unsafeShutdown()
     this.#settle()
   }
@@ -79,22 +83,18 @@ class Pipe {
     this.#from.inbound.dismiss(this.#reader)
   }
 
-  #accept(chunk: Uint8Array): boolean {
+  #accept(chunk: Uint8Array): ReturnType<Accept> {
     const { outbound } = this.#to
     if (!outbound.open || outbound.failure !== undefined) return false
-    const room = this.#send(chunk)
-    if (room !== undefined) {
-      this.#from.inbound.dismiss(this.#reader)
-      this.#await(room)
-    }
-    return true
+    this.#room = this.#send(chunk)
+    return this.#room === undefined ? true : this.#reader.retry
   }
 
-  #acceptLent(chunk: Uint8Array): boolean {
+  #acceptLent(chunk: Uint8Array): ReturnType<Accept> {
     if (chunk.length < leastLent) return this.#accept(chunk)
     const { outbound } = this.#to
     const accepted = this.#accept(chunk)
-    if (accepted) this.#lent.push({ chunk, end: outbound.total })
+    if (accepted !== false) this.#lent.push({ chunk, end: outbound.total })
     const sent = outbound.total - outbound.buffered
     while (this.#lent.length > 0 && this.#lent[0]!.end <= sent) this.#from.inbound.recycle(this.#lent.shift()!.chunk)
     if (this.#lent.length > mostLent) this.#lent.shift()
@@ -107,6 +107,7 @@ class Pipe {
   }
 
   #await(room: Waiting): void {
+    this.#room = undefined
     this.#leave = this.#to.outbound.attend(room, (effect) => this.#goOn(effect))
   }
 
