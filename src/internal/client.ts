@@ -24,6 +24,7 @@ import { ConnectionClosed, ConnectTimeout, Disconnected, type FrameError } from 
 import type { Network } from "../Network.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import { Broken, Exchange } from "./exchange.ts"
+import type { FramedImpl } from "./framed.ts"
 import { Inbox } from "./inbox.ts"
 import { keptOnSuccess } from "./keptOnSuccess.ts"
 import { isOptionError } from "./options.ts"
@@ -236,7 +237,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
   }
 
   #serve(
-    framed: Framed.FramedImpl<Out, In>,
+    framed: FramedImpl<Out, In>,
     correlation: Framed.Correlation<Out, In> | undefined
   ): Effect.Effect<never, Failure<E>> {
     return Effect.flatMap(Clock.currentTimeMillis, (now) => {
@@ -284,7 +285,7 @@ const disconnected = (cause: unknown, sent: boolean): Disconnected =>
 /** Connects to the first address that takes the connection and passes `onConnect`. */
 const open = <Out, In, E, R>(
   options: Resolved<Out, In, E, R>
-): Effect.Effect<Framed.FramedImpl<Out, In>, Failure<E>, Network | Scope.Scope | R> => {
+): Effect.Effect<FramedImpl<Out, In>, Failure<E>, Network | Scope.Scope | R> => {
   const { addresses, codec, connect, onConnect } = options
   return Effect.firstSuccessOf(addresses.map((address) =>
     keptOnSuccess(Effect.gen(function* () {
@@ -293,7 +294,7 @@ const open = <Out, In, E, R>(
         duration: connect.connectTimeout,
         onTimeout: () => new ConnectTimeout({ operation: "connect", address, timeout: connect.connectTimeout })
       })
-      return framed as Framed.FramedImpl<Out, In>
+      return framed as FramedImpl<Out, In>
     }))
   ))
 }

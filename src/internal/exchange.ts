@@ -5,8 +5,9 @@
  */
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import type { Correlation, FramedImpl, ReceiveError, SendError } from "../Framed.ts"
+import type { Correlation, ReceiveError, SendError } from "../Framed.ts"
 import { ConnectionClosed, type FrameError, FrameMalformed, UnexpectedEnd, type WriteError } from "../NetError.ts"
+import type { FramedImpl } from "./framed.ts"
 import { batch } from "./frameReader.ts"
 import type { Inbox } from "./inbox.ts"
 

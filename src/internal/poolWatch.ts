@@ -3,8 +3,9 @@
  * The runtime is let read from an idle connection, since none tells of the peer's FIN while it is paused.
  */
 import type { Connection } from "../Connection.ts"
-import { type Framed, FramedImpl } from "../Framed.ts"
+import type { Framed } from "../Framed.ts"
 import { ConnectionImpl } from "./connection.ts"
+import { FramedImpl } from "./framed.ts"
 import type { Watched } from "./poolItem.ts"
 
 type Channel = Connection | Framed<unknown, never>

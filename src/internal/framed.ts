@@ -1,0 +1,174 @@
+/**
+ * A codec over a connection: frames are decoded from the queue of what has come, and encoded into one write a message or batch.
+ * Answers go to their requests in the order in which these were sent.
+ */
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import type { Framed, ReceiveError, SendError } from "../Framed.ts"
+import { ByteWriter } from "../framing/ByteWriter.ts"
+import type { Codec } from "../framing/Codec.ts"
+import type { Encoder } from "../framing/FrameEncoder.ts"
+import * as NetError from "../NetError.ts"
+import type { ConnectionImpl } from "./connection.ts"
+import { batch, FrameReader, located } from "./frameReader.ts"
+
+/**
+ * Marks every framed connection.
+ *
+ * @category symbols
+ */
+export const TypeId: unique symbol = Symbol.for("effect-netkit/Framed")
+
+/** @category symbols */
+export type TypeId = typeof TypeId
+
+/** A request that was sent; they stand in the order of the answers. */
+interface Slot<Out> {
+  answer: Option.Option<Out>
+}
+
+/** Replies of one batch leave when they are so many bytes. */
+const batchSize = 65536
+
+export class FramedImpl<Out, In> implements Framed<Out, In> {
+  readonly [TypeId]: TypeId = TypeId
+  readonly connection: ConnectionImpl
+  readonly reader: FrameReader<Out>
+  readonly receive: Framed<Out, In>["receive"]
+  readonly #encoder: Encoder<In>
+  readonly #replies = new ByteWriter()
+  readonly #slots: Array<Slot<Out>> = []
+  readonly #answers = Effect.unsafeMakeSemaphore(1)
+
+  constructor(connection: ConnectionImpl, codec: Codec<Out, In>) {
+    this.connection = connection
+    this.reader = new FrameReader(connection, codec)
+    this.receive = this.reader.frames(
+      1,
+      (frames) => Exit.succeed(frames.length === 0 ? Option.none() : Option.some(frames[0]!))
+    )
+    this.#encoder = codec.encoder()
+  }
+
+  get messages(): Framed<Out, In>["messages"] {
+    return Stream.repeatEffectChunkOption(
+      Effect.flatMap(
+        Effect.mapError(
+          this.reader.frames(batch, (frames) => Exit.succeed(Chunk.unsafeFromArray(frames))),
+          Option.some
+        ),
+        (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
+      )
+    )
+  }
+
+  get send(): Framed<Out, In>["send"] {
+    return (message) => Effect.suspend(() => this.unsafeSend(message))
+  }
+
+  get sendAll(): Framed<Out, In>["sendAll"] {
+    return (messages) => Effect.suspend(() => this.#write(() => this.#encoder.encodeAll(messages)))
+  }
+
+  get sink(): Framed<Out, In>["sink"] {
+    return Sink.forEachChunk((messages: Chunk.Chunk<In>) => this.sendAll(messages))
+  }
+
+  get request(): Framed<Out, In>["request"] {
+    return (message) =>
+      Effect.suspend(() => {
+        const slot: Slot<Out> = { answer: Option.none() }
+        const send = this.unsafeSend(message, () => void this.#slots.push(slot))
+        return Effect.zipRight(send, this.#answers.withPermits(1)(this.#answerOf(slot)))
+      })
+  }
+
+  get swap(): Framed<Out, In>["swap"] {
+    return (codec) =>
+      Effect.sync(() => {
+        const next = new FramedImpl(this.connection, codec)
+        next.reader.decoder.push(this.reader.decoder.leftover())
+        return next
+      })
+  }
+
+  get skipped(): Framed<Out, In>["skipped"] {
+    return Effect.sync(() => this.reader.decoder.skipped)
+  }
+
+  get unwrap(): Framed<Out, In>["unwrap"] {
+    return Effect.suspend(() => Effect.as(this.connection.unread(this.reader.decoder.leftover()), this.connection))
+  }
+
+  /** No answer is on its way, and no bytes are left of what was decoded. */
+  get settled(): boolean {
+    const { decoder } = this.reader
+    return this.#slots.length === 0 && decoder.buffered === 0 && decoder.decode([], 0) === undefined
+  }
+
+  /** Adds a reply to those of this batch; gives an effect only where it was refused or has to wait. */
+  unsafeReply(message: In): Effect.Effect<void, SendError> | undefined {
+    const refusal = this.#encoder.append(message, this.#replies)
+    if (refusal !== undefined) return Exit.fail(located(refusal, this.connection.remoteAddress))
+    return this.#replies.length >= batchSize ? this.unsafeFlush() : undefined
+  }
+
+  /** Sends the replies of this batch. */
+  unsafeFlush(): Effect.Effect<void, SendError> | undefined {
+    return this.#replies.length === 0 ? undefined : this.connection.unsafeReply(this.#replies.take())
+  }
+
+  /** Sends the replies so far with those that are added in this turn, before anything else is written. */
+  unsafeFlushSoon(): Effect.Effect<void, SendError> | undefined {
+    const { outbound } = this.connection
+    if (this.#replies.length === 0) return undefined
+    if (!outbound.open || outbound.failure !== undefined) return this.unsafeFlush()
+    return void outbound.defer(this.#replies)
+  }
+
+  /** Sends one message at once; `Effect.void` where there was room for it. */
+  unsafeSend(message: In, accepted?: () => void): Effect.Effect<void, SendError> {
+    return this.#write(() => this.#encoder.encode(message), accepted)
+  }
+
+  #write(
+    encode: () => Either.Either<ReadonlyArray<Uint8Array>, NetError.FrameError>,
+    accepted?: () => void
+  ): Effect.Effect<void, SendError> {
+    const replies = this.unsafeFlush()
+    if (replies !== undefined) return Effect.flatMap(replies, () => this.#write(encode, accepted))
+    const bytes = encode()
+    return Either.isLeft(bytes)
+      ? Exit.fail(located(bytes.left, this.connection.remoteAddress))
+      : this.connection.unsafeWrite(bytes.right, accepted)
+  }
+
+  /** Takes answers, each for the first request that waits for one, until this one has its own. Who was interrupted left its place in the row. */
+  #answerOf(slot: Slot<Out>): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
+    return Effect.suspend((): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> =>
+      Option.isSome(slot.answer)
+        ? Exit.succeed(slot.answer.value)
+        : Effect.flatMap(this.#nextAnswer, (ended) => ended ? this.#unanswered : this.#answerOf(slot))
+    )
+  }
+
+  /** Gives the next answer to its request, in one step with taking it. True at the end of stream. */
+  readonly #nextAnswer: Effect.Effect<boolean, ReceiveError> = Effect.suspend(() =>
+    this.reader.frames(1, (frames) => {
+      const slot = frames.length === 0 ? undefined : this.#slots.shift()
+      if (slot !== undefined) slot.answer = Option.some(frames[0]!)
+      return Exit.succeed(frames.length === 0)
+    })
+  )
+
+  readonly #unanswered: Effect.Effect<never, NetError.UnexpectedEnd> = Effect.suspend(() =>
+    Effect.fail(
+      new NetError.UnexpectedEnd({ operation: "read", address: this.connection.remoteAddress, received: 0 })
+    )
+  )
+}
