@@ -21,7 +21,7 @@ import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Draining } from "./draining.ts"
-import { heard } from "./heard.ts"
+import { Heard, heard } from "./heard.ts"
 import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
 import { scopedFork } from "./scopedFork.ts"
@@ -73,7 +73,7 @@ export class Handlers implements Timekeeper, Enforcer {
   #onEmpty: (() => void) | undefined
 
   static make<E, R>(
-    handler: (connection: Connection) => Effect.Effect<unknown, E, R>,
+    handler: Handler<E, R>,
     time: ServerTime
   ): Effect.Effect<Handlers, never, Exclude<R, Scope.Scope>> {
     return Effect.withFiberRuntime((fiber) =>
@@ -85,16 +85,7 @@ export class Handlers implements Timekeeper, Enforcer {
         ) as typeof runtime.context
         const start = scopedFork(Runtime.make({ ...runtime, context }), inlineScheduler(fiber as AnyFiber))
         return new Handlers(
-          ({ connection, scope }) =>
-            start(
-              heard(Effect.suspend(() => {
-                if (connection.inbound.waits !== undefined) {
-                  connection.inbound.waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
-                }
-                return handler(connection)
-              })) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>,
-              scope
-            ),
+          (session) => start(new Handling(session, handler).effect, session.scope),
           Runtime.runFork(runtime),
           clock,
           draining,
@@ -257,5 +248,26 @@ export class Handlers implements Timekeeper, Enforcer {
     this.fork(
       Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress))
     )
+  }
+}
+
+type Handler<E, R> = (connection: Connection) => Effect.Effect<unknown, E, R>
+
+/** What the fiber of a connection runs. */
+class Handling<E, R> extends Heard<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope> {
+  readonly #session: Session
+  readonly #handler: Handler<E, R>
+
+  constructor(session: Session, handler: Handler<E, R>) {
+    super()
+    this.#session = session
+    this.#handler = handler
+  }
+
+  protected run(): Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope> {
+    const { connection } = this.#session
+    const { waits } = connection.inbound
+    if (waits !== undefined) waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
+    return this.#handler(connection) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>
   }
 }
