@@ -25,10 +25,9 @@ import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { lookup } from "./lookup.ts"
 import { bindDatagram } from "./NodeDatagram.ts"
 import { dial } from "./DialledStream.ts"
-import { NodeStream, socketState } from "./NodeStream.ts"
+import { isNode, NodeStream, socketState } from "./NodeStream.ts"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
-const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
 /** libuv before 1.48 fills an abstract name up with NULs, which makes it another name (libuv/libuv#4266). */
 const [uvMajor = 0, uvMinor = 0] = (process.versions["uv"] ?? "").split(".").map(Number)
 const hasAbstractNames = process.platform === "linux" && (uvMajor > 1 || uvMinor >= 48)

@@ -7,6 +7,9 @@ import type { Socket, SocketConstructorOpts } from "node:net"
 import { keepFreed } from "./heap.ts"
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
 
+/** Not the `node:net` of Deno or Bun, whose memory may be shared. */
+export const isNode = !("Deno" in globalThis) && !("Bun" in globalThis)
+
 const stream: unique symbol = Symbol("effect-netkit/NodeStream")
 
 type OwnedSocket = Socket & { [stream]: NodeStream }
@@ -159,8 +162,8 @@ export interface NodeStream {
 /** Below this, memory that lies about costs less than giving it back at once. */
 const worthFreeing = 32768
 
-// Where it can (Node 22), what Node has read into is freed at once: V8 collects its whole heap for every few dozen of such chunks otherwise.
-if ("transfer" in ArrayBuffer.prototype) {
+// Where it can (Node 22), what Node has read into is freed at once: V8 collects its whole heap for every few hundred of such chunks otherwise.
+if (isNode && "transfer" in ArrayBuffer.prototype) {
   NodeStream.prototype.recycle = ({ buffer, byteLength }) => {
     if (byteLength >= worthFreeing && byteLength === buffer.byteLength) (buffer as unknown as Transferable).transfer(0)
   }

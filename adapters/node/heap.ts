@@ -10,9 +10,13 @@ const size = 32 * 1024 * 1024 - 65536
 
 let kept = process.platform !== "linux"
 
-/** Once a process, when it first reads in bulk. Costs address space until the next collection of garbage, no memory. */
+/** Done once in a process, when it first reads in bulk. Costs address space until the next collection of garbage, no memory. */
 export const keepFreed = (): void => {
   if (kept) return
   kept = true
-  void new ArrayBuffer(size)
+  try {
+    void new ArrayBuffer(size)
+  } catch {
+    // A process that may not have so much goes on as it was.
+  }
 }
