@@ -1,7 +1,7 @@
 /**
  * Where one connection reads into, and how what came becomes the receiver's own.
  * A read that fills the buffer gives the buffer away; a shorter one is copied out and the buffer is used again. While buffers are given
- * back, all are given away, and nothing is copied.
+ * back, shorter ones are given away, too.
  * It starts small and grows with what comes, so that many idle connections hold little.
  */
 

@@ -47,7 +47,7 @@ export interface StreamHandle {
   readonly localAddress: Endpoint | undefined
   readonly remoteAddress: Endpoint | undefined
   /**
-   * Nobody looks again at a chunk that `onData` gave, so the adapter may read into its memory once more, and copies less of what comes
+   * Nobody looks again at a chunk that `onData` gave, so the adapter may free its memory, or read into it once more, and copies less of what comes
    * while it is given chunks back. An adapter that gains nothing by it has no such verb.
    */
   recycle?(chunk: Uint8Array): void

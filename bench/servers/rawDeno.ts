@@ -3,8 +3,8 @@
  * reads into one buffer; told `owned`, into a fresh one each time, as whoever may keep what was read has to.
  */
 import * as process from "node:process"
-import { deno, type DenoConn } from "../../adapters/deno/DenoApi.ts"
-import { announce } from "./announce.ts"
+import type { DenoConn } from "../../adapters/deno/DenoApi.ts"
+import { listen } from "./denoListener.ts"
 
 const size = 65536
 const owned = process.argv.includes("owned")
@@ -24,12 +24,4 @@ const echo = async (connection: DenoConn): Promise<void> => {
   }
 }
 
-const listener = deno().listen({ hostname: "127.0.0.1", port: 0 })
-announce(listener.addr.port!)
-for (;;) {
-  try {
-    void echo(await listener.accept())
-  } catch {
-    // A client that has gone before it was accepted.
-  }
-}
+await listen(echo)

@@ -3,8 +3,8 @@
  * replies are written.
  */
 import * as process from "node:process"
-import { deno, type DenoConn } from "../../adapters/deno/DenoApi.ts"
-import { announce } from "./announce.ts"
+import type { DenoConn } from "../../adapters/deno/DenoApi.ts"
+import { listen } from "./denoListener.ts"
 import { answering } from "./split.ts"
 
 const serve = async (connection: DenoConn): Promise<void> => {
@@ -24,12 +24,4 @@ const serve = async (connection: DenoConn): Promise<void> => {
   }
 }
 
-const listener = deno().listen({ hostname: "127.0.0.1", port: 0 })
-announce(listener.addr.port!)
-for (;;) {
-  try {
-    void serve(await listener.accept())
-  } catch {
-    // A client that has gone before it was accepted.
-  }
-}
+await listen(serve)

@@ -3,7 +3,7 @@
  */
 import * as process from "node:process"
 import { deno, type DenoConn } from "../../adapters/deno/DenoApi.ts"
-import { announce } from "./announce.ts"
+import { listen } from "./denoListener.ts"
 
 const upstream = { hostname: "127.0.0.1", port: Number(process.argv[3]) }
 
@@ -32,12 +32,4 @@ const relay = async (connection: DenoConn): Promise<void> => {
   }
 }
 
-const listener = deno().listen({ hostname: "127.0.0.1", port: 0 })
-announce(listener.addr.port!)
-for (;;) {
-  try {
-    void relay(await listener.accept())
-  } catch {
-    // A client that has gone before it was accepted.
-  }
-}
+await listen(relay)

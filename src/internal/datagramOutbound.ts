@@ -11,10 +11,9 @@ import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
 import * as SocketAddress from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
-import { currentFiber } from "./inbound.ts"
 import { familyOf, mapped, resolve } from "./lookup.ts"
 import { suspension } from "./suspension.ts"
-import { nextTurn, type Resume, wakeFiber } from "./turn.ts"
+import { currentFiber, nextTurn, type Resume, wakeFiber } from "./turn.ts"
 
 export type Message = Uint8Array | string
 

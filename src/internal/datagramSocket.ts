@@ -20,11 +20,10 @@ import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.
 import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
-import { currentFiber } from "./inbound.ts"
 import { plain, yieldsFirst } from "./reads.ts"
 import { Requests } from "./requests.ts"
 import { suspension } from "./suspension.ts"
-import { nextTurn, type Resume, wakeFiber } from "./turn.ts"
+import { currentFiber, isAlive, nextTurn, type Resume, wakeFiber } from "./turn.ts"
 
 interface Receiver {
   readonly fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined
@@ -32,8 +31,6 @@ interface Receiver {
   /** What the receiver does when it goes on: the receive itself, once more. */
   readonly retry: Effect.Effect<never, never>
 }
-
-const isAlive = ({ fiber }: Receiver): boolean => fiber !== undefined && fiber.unsafePoll() === null
 
 const nobody: ReadonlyArray<Receiver> = []
 

@@ -12,7 +12,6 @@ import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
@@ -26,7 +25,7 @@ import { LiveSet } from "./liveSet.ts"
 import type { Enforcer, Patience } from "./patience.ts"
 import { scopedFork } from "./scopedFork.ts"
 import type { EndReason, Session, Timekeeper } from "./session.ts"
-import { inlineScheduler } from "./turn.ts"
+import { currentFiber, inlineScheduler } from "./turn.ts"
 import type { Watch } from "./watch.ts"
 
 /** What a server keeps time with. */
@@ -267,7 +266,7 @@ class Handling<E, R> extends Heard<unknown, E, Exclude<R, Scope.Scope> | Scope.S
   protected run(): Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope> {
     const { connection } = this.#session
     const { waits } = connection.inbound
-    if (waits !== undefined) waits.owner = Option.getOrUndefined(Fiber.getCurrentFiber())
+    if (waits !== undefined) waits.owner = currentFiber()
     return this.#handler(connection) as Effect.Effect<unknown, E, Exclude<R, Scope.Scope> | Scope.Scope>
   }
 }

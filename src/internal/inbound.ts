@@ -5,14 +5,13 @@
  */
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
+import type * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
-import * as Option from "effect/Option"
 import type { StreamHandle } from "../Transport.ts"
 import { ByteQueue } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
 import { suspension } from "./suspension.ts"
-import { type Resume, wake } from "./turn.ts"
+import { currentFiber, isAlive, type Resume, wake } from "./turn.ts"
 import { WaitClock, type WaitSettings } from "./waitClock.ts"
 
 export interface Reader {
@@ -33,8 +32,6 @@ export interface Reader {
  */
 export type Accept = (chunk: Uint8Array) => boolean | Effect.Effect<never, never>
 
-const isAlive = ({ fiber }: Reader): boolean => fiber !== undefined && fiber.unsafePoll() === null
-
 /** A fiber that was interrupted does not wait any more, unless it cannot be, and a waiter without a canceler is not told. */
 const isInterrupted = ({ fiber }: Reader): boolean =>
   fiber !== undefined && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))
@@ -46,8 +43,6 @@ const none: ReadonlyArray<Reader> = []
 export interface Timeouts {
   readTimedOut(): Effect.Effect<never, never>
 }
-
-export const currentFiber = (): Reader["fiber"] => Option.getOrUndefined(Fiber.getCurrentFiber())
 
 export class Inbound extends Entry {
   readonly queue = new ByteQueue()

@@ -5,13 +5,12 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { Inbound } from "./inbound.ts"
 import { Suspendable } from "./suspension.ts"
-import type { Resume } from "./turn.ts"
+import { currentFiber, type Resume } from "./turn.ts"
 
 type Address = () => SocketAddress
 
@@ -36,8 +35,8 @@ export const yieldsFirst = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effec
 
 /** Cheaper than `withFiberRuntime`, which makes a status for each step. */
 const isAboutToYield = (): boolean => {
-  const fiber = Fiber.getCurrentFiber()
-  return fiber._tag === "Some" && fiber.value.currentOpCount >= stepsBeforeYield
+  const fiber = currentFiber()
+  return fiber !== undefined && fiber.currentOpCount >= stepsBeforeYield
 }
 
 /** Effect's default less some, for what a reader does with the bytes before they are safe. */
@@ -46,7 +45,6 @@ const stepsBeforeYield = 2048 - 64
 /** One object, without closures: most connections have one, and wait in it. */
 class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
   readonly #inbound: Inbound
-  #more: Effect.Effect<Option.Option<Uint8Array>, ReadError> | undefined
 
   constructor(inbound: Inbound) {
     super()
@@ -63,7 +61,7 @@ class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
 
   commit(): Effect.Effect<Option.Option<Uint8Array>, ReadError> {
     const inbound = this.#inbound
-    if (inbound.queue.size === 0) return settled(inbound, none) ?? (this.#more ??= inbound.wait(this, 1, false))
+    if (inbound.queue.size === 0) return settled(inbound, none) ?? inbound.wait(this, 1, false)
     return yieldsFirst(this) ?? Exit.succeed(Option.some(plain(inbound.take()!)))
   }
 }

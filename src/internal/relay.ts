@@ -6,9 +6,9 @@
 import * as Effect from "effect/Effect"
 import type { ReadError, WriteError } from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
-import { type Accept, currentFiber, type Inbound, type Reader } from "./inbound.ts"
+import type { Accept, Inbound, Reader } from "./inbound.ts"
 import type { Waiting } from "./outbound.ts"
-import { wake } from "./turn.ts"
+import { currentFiber, wake } from "./turn.ts"
 
 type Settle = (failure?: Effect.Effect<never, never>) => void
 

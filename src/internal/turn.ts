@@ -4,9 +4,19 @@
  * `turn` counts the callbacks, so that writes of one turn of the event loop can leave together.
  */
 import type * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
+import * as Fiber from "effect/Fiber"
 import * as FiberRef from "effect/FiberRef"
+import * as Option from "effect/Option"
 import { defaultScheduler, type Scheduler } from "effect/Scheduler"
+
+type AnyFiber = Fiber.RuntimeFiber<unknown, unknown>
+
+/** The fiber that runs just now. */
+export const currentFiber = (): AnyFiber | undefined => Option.getOrUndefined(Fiber.getCurrentFiber())
+
+/** Whether who waits on that fiber still does: a fiber that has ended without being woken waits for nothing. */
+export const isAlive = ({ fiber }: { readonly fiber: AnyFiber | undefined }): boolean =>
+  fiber !== undefined && fiber.unsafePoll() === null
 
 export type Resume<A, E> = (effect: Effect.Effect<A, E>) => void
 
