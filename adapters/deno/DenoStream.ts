@@ -6,6 +6,7 @@
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
 import type { DenoConn } from "./DenoApi.ts"
 import { toEndpoint } from "./DenoApi.ts"
+import { large, litter } from "../litter.ts"
 import { ReadBuffer } from "../ReadBuffer.ts"
 import { WriteQueue } from "../WriteQueue.ts"
 
@@ -16,7 +17,7 @@ export class DenoStream implements StreamHandle {
   readonly canReset = false
   readonly #conn: DenoConn
   readonly #writeBuffer: number
-  readonly #input = new ReadBuffer()
+  readonly #input = new ReadBuffer(allocate)
   readonly #output = new WriteQueue()
   #resumed = false
   #reading = false
@@ -173,6 +174,11 @@ export class DenoStream implements StreamHandle {
   #settle(): void {
     if (this.#closed && !this.#reading && !this.#writing) this.events.onClose(this.#error)
   }
+}
+
+const allocate = (size: number) => {
+  if (size >= large) litter()
+  return new Uint8Array(size)
 }
 
 /** Options cannot be set on a socket that has closed or failed meanwhile, which its reads and writes report. */

@@ -4,6 +4,7 @@
  * at the end of stream tells the two apart, since the kernel answers it with an error on a socket that was reset.
  */
 import type { Socket, SocketConstructorOpts } from "node:net"
+import { large, litter } from "../litter.ts"
 import { keepFreed } from "./heap.ts"
 import type { Endpoint, StreamEvents, StreamHandle, StreamOptions } from "../../src/Transport.ts"
 
@@ -159,13 +160,12 @@ export interface NodeStream {
   recycle?(chunk: Uint8Array): void
 }
 
-/** Below this, memory that lies about costs less than giving it back at once. */
-const worthFreeing = 32768
+/** Node 22 or later, whose V8 collects its whole heap for every thousand of large chunks, unless they are freed or a minor collection comes first. */
+const isModern = isNode && "transfer" in ArrayBuffer.prototype
 
-// Where it can (Node 22), what Node has read into is freed at once: V8 collects its whole heap for every few hundred of such chunks otherwise.
-if (isNode && "transfer" in ArrayBuffer.prototype) {
+if (isModern) {
   NodeStream.prototype.recycle = ({ buffer, byteLength }) => {
-    if (byteLength >= worthFreeing && byteLength === buffer.byteLength) (buffer as unknown as Transferable).transfer(0)
+    if (byteLength >= large && byteLength === buffer.byteLength) (buffer as unknown as Transferable).transfer(0)
   }
 }
 
@@ -174,6 +174,7 @@ const endpointOf = (host: string | undefined, port: number | undefined): Endpoin
 
 function onData(this: Socket, chunk: Uint8Array): void {
   if (chunk.length >= fullRead) keepFreed()
+  if (isModern && chunk.length >= large) litter()
   ;(this as OwnedSocket)[stream].events.onData(chunk)
 }
 
