@@ -175,6 +175,46 @@ describe("Connection", () => {
       expect(counts).toEqual([0, 400_000, 0, 1000])
     }))
 
+  onMemory(
+    "a message is written whenever its effect is run, and not before; read is one effect that is run for every chunk",
+    () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        const write = client.write("é✓")
+        yield* Effect.zipRight(write, write)
+        expect(text(yield* server.readExactly(10))).toBe("é✓é✓")
+        const [first, second] = yield* Effect.all([client.write("1"), server.read, client.write("2"), server.read])
+          .pipe(
+            Effect.map(([, first, , second]) => [first, second].map(Option.getOrThrow).map(text))
+          )
+        expect([first, second]).toEqual(["1", "2"])
+        yield* client.write(new Uint8Array(0))
+        yield* client.write("")
+        yield* client.shutdown
+        expect(Option.isNone(yield* server.read)).toBe(true)
+      })
+  )
+
+  it("read and write run in a runtime of their own, too", () =>
+    Effect.runPromise(
+      Effect.scoped(Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        yield* Effect.promise(() => Effect.runPromise(client.write("alone")))
+        const chunk = yield* Effect.promise(() => Effect.runPromise(server.read))
+        expect(text(Option.getOrThrow(chunk))).toBe("alone")
+      })).pipe(Effect.provide(MemoryNetwork.layer))
+    ))
+
+  onMemory("what is no message dies where it is written, and the connection goes on", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* pair()
+      for (const wrong of [undefined, null, 7, {}]) {
+        expect(Exit.isFailure(yield* Effect.exit(client.write(wrong as unknown as string)))).toBe(true)
+      }
+      yield* client.write("well")
+      expect(text(yield* server.readExactly(4))).toBe("well")
+    }))
+
   onMemory("stats count bytes and age", () =>
     Effect.gen(function* () {
       const { client, server } = yield* pair()

@@ -7,7 +7,6 @@ import type * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Effectable from "effect/Effectable"
 import * as Exit from "effect/Exit"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
@@ -23,12 +22,14 @@ import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
 import { nextTurn } from "./turn.ts"
 import type { WaitSettings } from "./waitClock.ts"
+import { toBytes, Write } from "./writes.ts"
 
 /** What all connections of one listener, or of one dial, have in common. */
 export interface Environment {
   readonly transport: Transport
   readonly clock: Clock.Clock
   readonly readBuffer: number
+  readonly writeBuffer: number
   readonly readTimeout: Duration.Duration
   readonly writeTimeout: Duration.Duration
   readonly closeTimeout: Duration.Duration
@@ -42,10 +43,6 @@ export interface Environment {
 
 const readKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset"])
 const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPipe"])
-
-const encoder = new TextEncoder()
-const toBytes = (message: Uint8Array | string): Uint8Array =>
-  typeof message === "string" ? encoder.encode(message) : message
 
 /** Milliseconds. Longer than almost any round trip of the Internet. */
 const roundTrip = 200
@@ -74,9 +71,9 @@ export class ConnectionImpl implements Connection, StreamEvents {
   constructor(handle: StreamHandle, environment: Environment) {
     this.#handle = handle
     this.#environment = environment
-    const { clock, readBuffer, readDeadlines, waits, writeDeadlines } = environment
+    const { clock, readBuffer, readDeadlines, waits, writeBuffer, writeDeadlines } = environment
     this.inbound = new Inbound(handle, readBuffer, readDeadlines, this, waits)
-    this.outbound = new Outbound(handle, writeDeadlines, this, waits?.paced ? clock : undefined)
+    this.outbound = new Outbound(handle, writeBuffer, writeDeadlines, this, waits?.paced ? clock : undefined)
     this.openedAt = clock.unsafeCurrentTimeMillis()
     environment.readDeadlines?.retain()
     environment.writeDeadlines?.retain()
@@ -345,22 +342,6 @@ export class ConnectionImpl implements Connection, StreamEvents {
       ? new NetError.ConnectionReset(props)
       : NetError.fromFailure<NetError.ReadError>(failure, operation === "read" ? readKinds : writeKinds, props)
     return failing(error)
-  }
-}
-
-/** One message that is written whenever it is run. A class, as there is one a message: a closure and the effect around it cost more. */
-class Write extends Effectable.Class<void, NetError.WriteError> {
-  readonly #outbound: Outbound
-  readonly #message: Uint8Array | string
-
-  constructor(outbound: Outbound, message: Uint8Array | string) {
-    super()
-    this.#outbound = outbound
-    this.#message = message
-  }
-
-  commit(): Effect.Effect<void, NetError.WriteError> {
-    return this.#outbound.write(toBytes(this.#message))
   }
 }
 

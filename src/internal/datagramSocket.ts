@@ -20,9 +20,9 @@ import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.
 import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
-import { plain, yieldsFirst } from "./reads.ts"
+import { isAboutToYield, plain, yieldsFirst } from "./reads.ts"
 import { Requests } from "./requests.ts"
-import { suspension } from "./suspension.ts"
+import { Suspendable, suspension } from "./suspension.ts"
 import { currentFiber, isAlive, nextTurn, type Resume, wakeFiber } from "./turn.ts"
 
 interface Receiver {
@@ -91,14 +91,11 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   // --- receiving ---
 
-  readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = Effect.suspend(() => {
-    if (this.queue.size === 0) return this.#news() ?? this.#arrival
-    return yieldsFirst(this.receive) ?? Exit.succeed(this.queue.shift()!)
-  })
+  readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = new Receive(this)
 
   /** All that wait, at least one. */
   readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.suspend(() => {
-    if (this.queue.size === 0) return this.#news() ?? this.#arrivalOfAny
+    if (this.queue.size === 0) return this.news() ?? this.#arrivalOfAny
     return yieldsFirst(this.#receiveAll) ?? Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
   })
 
@@ -106,11 +103,17 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
   )
 
-  readonly #arrival = this.#wait(this.receive)
-  readonly #arrivalOfAny = this.#wait(this.#receiveAll)
+  readonly #arrivalOfAny: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = suspension((resume) =>
+    this.mustWait ? this.await(resume, this.#receiveAll) : resume(this.#receiveAll)
+  )
+
+  /** Nothing has come, nor anything that would end the waiting. */
+  get mustWait(): boolean {
+    return this.queue.size === 0 && !this.#closing && this.#refusal === undefined
+  }
 
   /** Why there is nothing to wait for, if so. */
-  #news(): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
+  news(): Exit.Exit<never, NetError.DatagramReceiveError> | undefined {
     return this.#closing ? Exit.fail(this.#closedByUs("receive")) : this.#refused("receive")
   }
 
@@ -129,15 +132,13 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     })
   }
 
-  /** The wait for something to receive, and then `retry`; run many times. Without a canceler, as `Inbound.wait`. */
-  #wait<A>(
+  /** Has the present fiber resumed with `retry` when there is something to receive. Without a canceler, as `Inbound.wait`. */
+  await<A>(
+    resume: Resume<A, NetError.DatagramReceiveError>,
     retry: Effect.Effect<A, NetError.DatagramReceiveError>
-  ): Effect.Effect<A, NetError.DatagramReceiveError> {
-    return suspension((resume) => {
-      if (this.queue.size > 0 || this.#closing || this.#refusal !== undefined) return resume(retry)
-      const receiver = { fiber: currentFiber(), resume, retry } as unknown as Receiver
-      this.#receivers = this.#receivers.length === 0 ? [receiver] : [...this.#receivers.filter(isAlive), receiver]
-    })
+  ): void {
+    const receiver = { fiber: currentFiber(), resume, retry } as unknown as Receiver
+    this.#receivers = this.#receivers.length === 0 ? [receiver] : [...this.#receivers.filter(isAlive), receiver]
   }
 
   /**
@@ -231,5 +232,35 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
     this.unsafeClose()
     this.#released = true
     for (const listener of this.#awaiting.splice(0)) listener()
+  }
+}
+
+/** One object, run for every datagram. */
+class Receive extends Suspendable<Datagram, NetError.DatagramReceiveError> {
+  readonly #socket: DatagramSocketImpl
+
+  constructor(socket: DatagramSocketImpl) {
+    super()
+    this.#socket = socket
+  }
+
+  get isReady(): boolean {
+    return this.#socket.queue.size > 0 && !isAboutToYield()
+  }
+
+  get mustWait(): boolean {
+    return this.#socket.mustWait
+  }
+
+  protected value(): Datagram {
+    return this.#socket.queue.shift()!
+  }
+
+  protected wait(resume: Resume<Datagram, NetError.DatagramReceiveError>): void {
+    this.#socket.await(resume, this)
+  }
+
+  commit(): Effect.Effect<Datagram, NetError.DatagramReceiveError> {
+    return yieldsFirst(this) ?? this.#socket.news() ?? this
   }
 }

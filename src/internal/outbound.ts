@@ -58,8 +58,8 @@ export class Outbound extends Entry {
   #done: (() => void) | undefined
   readonly #timeouts: Timeouts
   readonly #handle: StreamHandle
+  readonly #limit: number
   readonly #deadlines: Deadlines | undefined
-
   readonly #clock: Clock.Clock | undefined
   /** When the present wait began, where that matters, or the present average of it; -1 where nobody waits. */
   #since = -1
@@ -69,6 +69,7 @@ export class Outbound extends Entry {
 
   constructor(
     handle: StreamHandle,
+    limit: number,
     deadlines: Deadlines | undefined,
     timeouts: Timeouts,
     clock: Clock.Clock | undefined
@@ -76,6 +77,7 @@ export class Outbound extends Entry {
     super()
     this.#clock = clock
     this.#handle = handle
+    this.#limit = limit
     this.#deadlines = deadlines
     this.#timeouts = timeouts
   }
@@ -116,6 +118,11 @@ export class Outbound extends Entry {
   /** There is room, and nobody waits for it. */
   get open(): boolean {
     return !this.#full && this.#waiting.length === 0
+  }
+
+  /** Whether a message of so many bytes has nothing to wait for. */
+  hasRoom(size: number): boolean {
+    return this.failure === undefined && this.open && size + this.#handle.bufferedAmount < this.#limit
   }
 
   /** Gives one message to a half that has not failed; what its writer has to wait for, if anything. */

@@ -33,8 +33,8 @@ export const taking = <A, E, R>(step: () => Effect.Effect<A, E, R>): Effect.Effe
 export const yieldsFirst = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> | undefined =>
   isAboutToYield() ? Effect.zipRight(Effect.yieldNow(), step) : undefined
 
-/** Cheaper than `withFiberRuntime`, which makes a status for each step. */
-const isAboutToYield = (): boolean => {
+/** Whether the present fiber should take nothing before it has yielded. Cheaper than `withFiberRuntime`, which makes a status for each step. */
+export const isAboutToYield = (): boolean => {
   const fiber = currentFiber()
   return fiber !== undefined && fiber.currentOpCount >= stepsBeforeYield
 }
@@ -51,8 +51,17 @@ class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
     this.#inbound = inbound
   }
 
+  /** A fiber that is about to yield does so with nothing in hand. */
+  get isReady(): boolean {
+    return this.#inbound.queue.size > 0 && !isAboutToYield()
+  }
+
   get mustWait(): boolean {
     return this.#inbound.mustWait
+  }
+
+  protected value(): Option.Option<Uint8Array> {
+    return Option.some(plain(this.#inbound.take()!))
   }
 
   protected wait(resume: Resume<Option.Option<Uint8Array>, ReadError>): void {
@@ -61,8 +70,8 @@ class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
 
   commit(): Effect.Effect<Option.Option<Uint8Array>, ReadError> {
     const inbound = this.#inbound
-    if (inbound.queue.size === 0) return settled(inbound, none) ?? inbound.wait(this, 1, false)
-    return yieldsFirst(this) ?? Exit.succeed(Option.some(plain(inbound.take()!)))
+    if (inbound.queue.size > 0) return yieldsFirst(this) ?? this
+    return settled(inbound, none) ?? inbound.wait(this, 1, false)
   }
 }
 

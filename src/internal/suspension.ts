@@ -6,6 +6,7 @@
 import type * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as FiberId from "effect/FiberId"
+import type { Resume } from "./turn.ts"
 
 /** An effect that waits until `resume` is called. */
 export const suspension = <A, E, R>(
@@ -24,23 +25,41 @@ class Suspension {
 Object.setPrototypeOf(Suspension.prototype, Effectable.EffectPrototype)
 
 /**
- * An effect that is a suspension while there is nothing else to do, and is committed otherwise: one instruction less for who waits most of the time.
- * What `mustWait` answers does not change within `wait`.
+ * An effect that is its value where that is there, a suspension while there is nothing to do but wait, and committed otherwise: one instruction
+ * instead of two or three. What the questions answer does not change before what follows from them is called.
  */
 export abstract class Suspendable<A, E> extends Effectable.Class<A, E> {
   /** @internal */
-  readonly effect_instruction_i0: (resume: (effect: Effect.Effect<A, E>) => void) => void = (resume) =>
-    this.wait(resume)
+  readonly effect_instruction_i0: (resume?: Resume<A, E>) => A | void = (resume) =>
+    resume === undefined ? this.value() : this.wait(resume)
+  abstract readonly isReady: boolean
   abstract readonly mustWait: boolean
-  protected abstract wait(resume: (effect: Effect.Effect<A, E>) => void): void
+  protected abstract value(): A
+  protected abstract wait(resume: Resume<A, E>): void
 
   /** @internal */
-  get _op(): "Async" | "Commit" {
-    return this.mustWait ? "Async" : "Commit"
+  get _op(): "Sync" | "Async" | "Commit" {
+    return this.isReady ? "Sync" : this.mustWait ? "Async" : "Commit"
   }
 
   /** @internal */
   get effect_instruction_i1(): FiberId.FiberId {
     return FiberId.none
+  }
+}
+
+/** As `Suspendable`, of what hardly ever has to wait: without a closure, for effects that are made for every message. */
+export abstract class Immediate<A, E> extends Effectable.Class<A, E> {
+  abstract readonly isReady: boolean
+  protected abstract value(): A
+
+  /** @internal */
+  get _op(): "Sync" | "Commit" {
+    return this.isReady ? "Sync" : "Commit"
+  }
+
+  /** @internal */
+  effect_instruction_i0(): A {
+    return this.value()
   }
 }
