@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Schedule, Scope, TestClock } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, LogLevel, Schedule, Scope, TestClock } from "effect"
 import { type Network, Server, Udp, UdpServer, type UdpSocket } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
@@ -126,13 +126,17 @@ describe("UdpServer", () => {
         listen,
         handler: (datagram) => {
           if (text(datagram) === "throw") throw new Error("thrown")
-          return text(datagram) === "fail" ? Effect.fail("failed") : new Uint8Array(70_000)
+          if (text(datagram) === "fail") return Effect.fail("failed")
+          return text(datagram) === "later" ? Effect.zipRight(turn, Effect.fail("failed")) : new Uint8Array(70_000)
         }
-      }).serve.pipe(Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+      }).serve.pipe(
+        Logger.withMinimumLogLevel(LogLevel.Debug),
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+      )
       const client = yield* Udp.connect(server.address)
-      yield* client.sendMany(["throw", "fail", "answer too much"])
-      yield* turn
-      expect(logged).toEqual(["ERROR Die", "ERROR Fail"])
+      yield* client.sendMany(["throw", "fail", "answer too much", "later"])
+      yield* Effect.repeatN(turn, 2)
+      expect(logged).toEqual(["ERROR Die", "ERROR Fail", "DEBUG Fail", "ERROR Fail"])
       expect((yield* server.status).active).toBe(0)
     }))
 

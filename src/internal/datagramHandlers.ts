@@ -16,6 +16,7 @@ import type { Status } from "../Server.ts"
 import type { Datagram, UdpSocket } from "../UdpSocket.ts"
 import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
+import { heard } from "./heard.ts"
 import { LazyScope } from "./lazyScope.ts"
 import { LiveSet, type Member } from "./liveSet.ts"
 import { scopedFork } from "./scopedFork.ts"
@@ -134,13 +135,13 @@ export class DatagramHandlers {
     if (Exit.isExit(reply)) return this.#ended(datagram, reply as Exit.Exit<Answer, unknown>)
     const session = new Session()
     const { scope } = session
-    const fiber = this.#run(reply as Effect.Effect<Answer, unknown, unknown>, scope)
+    const fiber = this.#run(heard(reply as Effect.Effect<Answer, unknown, unknown>), scope)
     session.fiber = fiber as AnyFiber
     this.#sessions.add(session)
     fiber.addObserver((exit) => {
       this.#sessions.delete(session)
       if (!scope.used) return this.#ended(datagram, exit)
-      this.#fork(scope.close(exit)).addObserver((closed) => this.#ended(datagram, Exit.zipLeft(exit, closed)))
+      this.#fork(heard(scope.close(exit))).addObserver((closed) => this.#ended(datagram, Exit.zipLeft(exit, closed)))
     })
   }
 

@@ -68,6 +68,10 @@ const within = (option: string, value: number | undefined, least: number, most: 
   throw new InvalidOption({ option, value, expected: `a whole number of ${least}-${most}` })
 }
 
+/** The system's, or what it is now, where it is not set. */
+const switched = (option: string, value: boolean | undefined): boolean | undefined =>
+  value === undefined ? undefined : Options.flag(option, value, false)
+
 const bufferSize = (option: string, value: number | undefined): number | undefined =>
   within(option, value, 1, 0x7fffffff)
 
@@ -77,10 +81,10 @@ const interfaceName = (option: string, value: string | undefined): string | unde
 }
 
 export const resolveSettings = (settings: UdpSettings): DatagramSettings => ({
-  broadcast: settings.broadcast,
+  broadcast: switched("broadcast", settings.broadcast),
   ttl: within("ttl", settings.ttl, 1, 255),
   multicastTtl: within("multicastTtl", settings.multicastTtl, 1, 255),
-  multicastLoopback: settings.multicastLoopback,
+  multicastLoopback: switched("multicastLoopback", settings.multicastLoopback),
   multicastInterface: interfaceName("multicastInterface", settings.multicastInterface)
 })
 
@@ -90,7 +94,7 @@ const resolveOverflow = (value: UdpOptions["overflow"] = "drop-oldest"): Bounds[
 }
 
 export const resolve = (options: UdpOptions, transport: Transport, operation: "bind" | "connect") => {
-  const reusePort = options.reusePort ?? false
+  const reusePort = Options.flag("reusePort", options.reusePort, false)
   Options.needs(transport, "datagram", true, operation)
   Options.needs(transport, "datagramReusePort", reusePort, operation)
   const recvBufferSize = bufferSize("recvBufferSize", options.recvBufferSize)
@@ -110,9 +114,9 @@ export const resolve = (options: UdpOptions, transport: Transport, operation: "b
       ),
       overflow: resolveOverflow(options.overflow)
     },
-    reuseAddress: options.reuseAddress ?? false,
+    reuseAddress: Options.flag("reuseAddress", options.reuseAddress, false),
     reusePort,
-    ipv6Only: options.ipv6Only ?? false,
+    ipv6Only: Options.flag("ipv6Only", options.ipv6Only, false),
     recvBufferSize,
     sendBufferSize
   }

@@ -137,7 +137,9 @@ const wrong: ReadonlyArray<readonly [option: string, attempt: Effect.Effect<unkn
     ...[-1, 0, Number.NaN, 1.5].flatMap((value) =>
       (["capacity", "capacityBytes", "recvBufferSize", "sendBufferSize", "ttl", "multicastTtl"] as const)
         .map((option) => [option, Udp.bind(local, { [option]: value })] as const)
-    )
+    ),
+    ...(["broadcast", "multicastLoopback", "reuseAddress", "reusePort", "ipv6Only"] as const)
+      .map((option) => [option, Udp.bind(local, { [option]: "no" as unknown as boolean })] as const)
   ]
 
 const named: Draft["run"] = Effect.gen(function* () {
