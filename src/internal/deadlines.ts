@@ -9,8 +9,8 @@ import * as Effect from "effect/Effect"
 
 /** Something that may wait too long. */
 export abstract class Entry {
-  /** @internal */
-  due = Infinity
+  /** @internal Where it is armed. */
+  due: number | undefined = undefined
   /** @internal */
   before: Entry | undefined = undefined
   /** @internal */
@@ -36,7 +36,7 @@ export class Deadlines {
 
   /** Starts the entry's time, anew if it runs already. */
   arm(entry: Entry): void {
-    if (entry.due !== Infinity) this.disarm(entry)
+    if (entry.due !== undefined) this.disarm(entry)
     entry.due = this.#clock.unsafeCurrentTimeMillis() + this.#millis
     entry.before = this.#last
     if (this.#last === undefined) this.#first = entry
@@ -48,8 +48,8 @@ export class Deadlines {
   }
 
   disarm(entry: Entry): void {
-    if (entry.due === Infinity) return
-    entry.due = Infinity
+    if (entry.due === undefined) return
+    entry.due = undefined
     if (entry.before === undefined) this.#first = entry.after
     else entry.before.after = entry.after
     if (entry.after === undefined) this.#last = entry.before
@@ -70,7 +70,7 @@ export class Deadlines {
   /** Watches for ever; fork it where the waits belong. */
   readonly watch: Effect.Effect<never> = Effect.suspend(() => {
     const now = this.#clock.unsafeCurrentTimeMillis()
-    while (this.#first !== undefined && this.#first.due <= now) {
+    while (this.#first !== undefined && this.#first.due! <= now) {
       const entry = this.#first
       this.disarm(entry)
       entry.expire()
@@ -79,6 +79,6 @@ export class Deadlines {
       ? Effect.async<void>((resume) => {
         this.#idle = () => resume(Effect.void)
       })
-      : this.#clock.sleep(Duration.millis(this.#first.due - now))
+      : this.#clock.sleep(Duration.millis(this.#first.due! - now))
   }).pipe(Effect.forever)
 }

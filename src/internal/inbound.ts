@@ -67,7 +67,7 @@ export class Inbound extends Entry {
   #onGone: (() => void) | undefined
   #retirement: (() => Effect.Effect<never, never>) | undefined
   /** How many bytes had come when it retired. */
-  #last = Infinity
+  #last: number | undefined
   #watcher: (() => void) | undefined
   readonly #handle: StreamHandle
   readonly #limit: number
@@ -184,7 +184,7 @@ export class Inbound extends Entry {
 
   /** For a reader of messages that has taken so many bytes which are in none yet: whether it has had the last. Reads fail then. */
   retired(begun: number): boolean {
-    if (this.#retirement === undefined || this.total - this.queue.size - begun < this.#last) return false
+    if (this.#retirement === undefined || this.total - this.queue.size - begun < this.#last!) return false
     this.fail(this.#retirement)
     return true
   }

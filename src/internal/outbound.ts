@@ -148,7 +148,7 @@ export class Outbound extends Entry {
   /** Resumes the writer when there is room, time is up or nothing will leave any more; gives what stops the waiting. */
   attend(entry: Waiting, resume: Resume<void, never>): () => void {
     entry.resume = resume
-    if (this.due === Infinity) this.#arm()
+    if (this.due === undefined) this.#arm()
     if (this.#clock !== undefined && this.#since < 0) this.restart(this.#clock.unsafeCurrentTimeMillis())
     return () => {
       entry.resume = undefined
@@ -292,7 +292,7 @@ export class Outbound extends Entry {
     }
     if (this.#waiting.length > 0) {
       // The peer takes bytes: who still waits has its time anew.
-      if (this.due !== Infinity) this.#arm()
+      if (this.due !== undefined) this.#arm()
       return
     }
     this.#deadlines?.disarm(this)
