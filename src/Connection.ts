@@ -38,7 +38,10 @@ export interface Connection {
    * At most `readBuffer` bytes are read ahead.
    */
   readonly read: Effect.Effect<Option.Option<Uint8Array>, ReadError>
-  /** Exactly `n` bytes. At the end of stream before that: `UnexpectedEnd`, and what had come can still be read. */
+  /**
+   * Exactly `n` bytes. At the end of stream before that: `UnexpectedEnd`, and what had come can still be read. They wait in memory until all are there,
+   * so bound a length that the peer has sent; one that is no whole number from 0 on is a defect, `InvalidOption`.
+   */
   readonly readExactly: (n: number) => Effect.Effect<Uint8Array, ReadError | UnexpectedEnd>
   /**
    * All bytes up to and with the delimiter, at most `maxLength` (default 64 KiB, the delimiter included). Beyond: `MessageTooLarge`.

@@ -149,7 +149,7 @@ export interface ReceiveFileOptions {
 /**
  * Streams what a connection brings into a file, and gives the number of bytes received. A slow disk slows the peer down; memory stays at
  * the connection's `readBuffer`. The file has its name only when it is whole and on the disk (fsync): until then it is a temporary one in the same
- * folder, removed on failure and interruption, so a file that was there before survives a broken transfer.
+ * folder (`.*.part`), removed on failure and interruption, so a file that was there before survives a broken transfer. Only a killed process leaves it.
  *
  * Fails with `UnexpectedEnd` if the stream ends before `length`.
  *
