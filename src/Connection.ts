@@ -51,6 +51,23 @@ export interface Connection {
     delimiter: Uint8Array | string,
     options?: { readonly maxLength?: number | undefined }
   ) => Effect.Effect<Uint8Array, ReadError | UnexpectedEnd | MessageTooLarge>
+  /**
+   * Completes at the peer's end of stream, and fails as a read would where the connection does; takes nothing. For a handler that waits for something
+   * other than its peer, and would not learn that this has gone: while this is run, up to `readBuffer` bytes are read ahead, behind which no end is seen.
+   * No time limit counts meanwhile.
+   *
+   * @example
+   * ```ts
+   * import { Stream } from "effect"
+   * import type { Connection } from "effect-netkit"
+   *
+   * declare const news: Stream.Stream<string>
+   *
+   * const ticker = (connection: Connection.Connection) =>
+   *   news.pipe(Stream.interruptWhen(connection.ended), Stream.run(connection.sink))
+   * ```
+   */
+  readonly ended: Effect.Effect<void, ReadError>
   /** Puts bytes in front of what is to be read next. */
   readonly unread: (bytes: Uint8Array) => Effect.Effect<void>
 

@@ -119,6 +119,15 @@ export class ConnectionImpl implements Connection, StreamEvents {
       Reads.until(this.inbound, toBytes(delimiter), options?.maxLength ?? 65536, () => this.remoteAddress)
   }
 
+  get ended(): Connection["ended"] {
+    return Effect.async((resume) => {
+      const { inbound } = this
+      const settle = () => resume(inbound.ended ? Effect.void : inbound.failure!())
+      if (inbound.ended || inbound.failure !== undefined) return settle()
+      return Effect.sync(inbound.onEnd(settle))
+    })
+  }
+
   get unread(): Connection["unread"] {
     return (bytes) => Effect.sync(() => this.inbound.unread(bytes))
   }

@@ -69,6 +69,7 @@ export class Inbound extends Entry {
   /** How many bytes had come when it retired. */
   #last: number | undefined
   #watcher: (() => void) | undefined
+  #endListeners: Array<() => void> | undefined
   readonly #handle: StreamHandle
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
@@ -148,14 +149,20 @@ export class Inbound extends Entry {
 
   end(): void {
     this.ended = true
-    this.#wakeReaders()
-    this.#watcher?.()
+    this.#tellEnd()
   }
 
   fail(failure: () => Effect.Effect<never, never>): void {
     if (this.failure === undefined) this.failure = failure
+    this.#tellEnd()
+  }
+
+  #tellEnd(): void {
     this.#wakeReaders()
     this.#watcher?.()
+    const listeners = this.#endListeners
+    this.#endListeners = undefined
+    if (listeners !== undefined) { for (const listener of listeners) listener() }
   }
 
   /** Somebody waits for bytes, and nothing has been begun: no part of a message is here. */
@@ -300,6 +307,15 @@ export class Inbound extends Entry {
     if (watcher === undefined || this.#done) return
     this.started = true
     this.#taken()
+  }
+
+  /** Calls back when nothing more will come, and lets the runtime read ahead meanwhile; gives what takes it back. */
+  onEnd(listener: () => void): () => void {
+    const listeners = this.#endListeners ??= []
+    listeners.push(listener)
+    this.started = true
+    this.#taken()
+    return () => void listeners.splice(listeners.indexOf(listener), 1)
   }
 
   /** Who waits has no part of a message yet. Not asked where it does not matter. */

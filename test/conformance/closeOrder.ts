@@ -170,6 +170,34 @@ const resetWhileShuttingDown: Draft["run"] = Effect.forEach(
     }))
 )
 
+/** Twice at once, once given up, and after the end. */
+const endSeen: Draft["run"] = Effect.gen(function* () {
+  const { client, server } = yield* pair()
+  const given = yield* Effect.fork(server.ended)
+  const waiting = yield* Effect.fork(Effect.all([server.ended, server.ended], { concurrency: 2 }))
+  yield* client.write("nobody has read this")
+  yield* server.write("ready")
+  yield* client.readExactly(5)
+  yield* Fiber.interrupt(given)
+  yield* check((yield* Fiber.poll(waiting))._tag === "None", "bytes were taken for the end")
+  yield* client.shutdown
+  yield* Fiber.join(waiting)
+  yield* server.ended
+  yield* equal(text(yield* readAll(server)), "nobody has read this", "what is read after that")
+  yield* server.close
+  yield* client.ended
+})
+
+const breakSeen: Draft["run"] = Effect.gen(function* () {
+  const { client, server } = yield* resettablePair
+  const waiting = yield* Effect.fork(server.ended)
+  yield* server.write("ready")
+  yield* client.readExactly(5)
+  yield* client.reset
+  yield* failsWith(Fiber.join(waiting), "waiting for the end of who resets", "ConnectionReset")
+  yield* failsWith(client.ended, "waiting for the end after a reset of one's own", "ConnectionClosed")
+})
+
 export const closeOrder = group("close order", [
   ...orders,
   ...acts.map((act) => ({
@@ -190,6 +218,17 @@ export const closeOrder = group("close order", [
     source: "Deno: an error is told once",
     needs: ["reset", "resetVisible"],
     run: dataBeforeReset
+  },
+  {
+    name: "the peer's end is told to who does not read, and takes nothing",
+    source: "promise: half-close",
+    run: endSeen
+  },
+  {
+    name: "the peer's reset is told to who does not read",
+    source: "promise: half-close",
+    needs: ["reset", "resetVisible"],
+    run: breakSeen
   },
   { name: "shutdown and close can be repeated", source: "Pekko TcpSpec", run: repeated },
   {
