@@ -46,17 +46,20 @@ describe("Connection", () => {
       expect(text(Option.getOrThrow(yield* Fiber.join(waiting)))).toBe("in time")
     }))
 
-  onMemory("who waits for a delimiter finds it after another reader has taken what came before", () =>
-    Effect.gen(function* () {
-      const { client, server } = yield* pair()
-      const waiting = yield* Effect.fork(client.readUntil("\n"))
-      yield* server.write("a long beginning")
-      yield* turn
-      expect(text(Option.getOrThrow(yield* client.read))).toBe("a long beginning")
-      yield* server.write("end\n")
-      yield* turn
-      expect(Option.map(yield* Fiber.poll(waiting), Exit.map(text))).toEqual(Option.some(Exit.succeed("end\n")))
-    }))
+  onMemory(
+    "who waits for a delimiter finds it after another reader has taken what came before",
+    () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        const waiting = yield* Effect.fork(client.readUntil("\n"))
+        yield* server.write("a long beginning")
+        yield* turn
+        expect(text(Option.getOrThrow(yield* client.read))).toBe("a long beginning")
+        yield* server.write("end\n")
+        yield* turn
+        expect(Option.map(yield* Fiber.poll(waiting), Exit.map(text))).toEqual(Option.some(Exit.succeed("end\n")))
+      })
+  )
 
   onMemory("a stream fails with ReadTimeout too", () =>
     Effect.gen(function* () {

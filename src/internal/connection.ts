@@ -20,6 +20,7 @@ import type { Deadlines } from "./deadlines.ts"
 import { Inbound } from "./inbound.ts"
 import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
+import { cancelable } from "./suspension.ts"
 import { nextTurn } from "./turn.ts"
 import type { WaitSettings } from "./waitClock.ts"
 import { toBytes, Write } from "./writes.ts"
@@ -191,7 +192,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   get closed(): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
+    return cancelable<void>((resume) => {
       if (this.released) return resume(Effect.void)
       const listener = () => resume(Effect.void)
       const awaiting = this.#awaiting ??= []
