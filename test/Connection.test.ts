@@ -61,6 +61,17 @@ describe("Connection", () => {
       })
   )
 
+  onMemory("the end of stream stays the end when the peer resets afterwards", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* pair()
+      yield* server.shutdown
+      expect(yield* client.read).toEqual(Option.none())
+      yield* server.reset
+      yield* client.closed
+      expect(yield* client.read).toEqual(Option.none())
+      expect(tag(yield* Effect.exit(client.write("to nobody")))).toBe("BrokenPipe")
+    }))
+
   onMemory("a stream fails with ReadTimeout too", () =>
     Effect.gen(function* () {
       const { client } = yield* pair({ readTimeout: "10 seconds" })

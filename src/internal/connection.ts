@@ -321,7 +321,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
       if (!this.inbound.ended && this.inbound.failure === undefined) this.inbound.end()
       this.outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
     } else {
-      this.inbound.fail(() => this.#failed("read", error))
+      // What has ended has ended whole, whatever becomes of the other direction.
+      if (!this.inbound.ended) this.inbound.fail(() => this.#failed("read", error))
       this.outbound.fail(() => this.#failed("write", error))
     }
     this.#environment.readDeadlines?.release()
