@@ -46,6 +46,32 @@ describe("Connection", () => {
       expect(text(Option.getOrThrow(yield* Fiber.join(waiting)))).toBe("in time")
     }))
 
+  onMemory(
+    "who waits for a delimiter finds it after another reader has taken what came before",
+    () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        const waiting = yield* Effect.fork(client.readUntil("\n"))
+        yield* server.write("a long beginning")
+        yield* turn
+        expect(text(Option.getOrThrow(yield* client.read))).toBe("a long beginning")
+        yield* server.write("end\n")
+        yield* turn
+        expect(Option.map(yield* Fiber.poll(waiting), Exit.map(text))).toEqual(Option.some(Exit.succeed("end\n")))
+      })
+  )
+
+  onMemory("the end of stream stays the end when the peer resets afterwards", () =>
+    Effect.gen(function* () {
+      const { client, server } = yield* pair()
+      yield* server.shutdown
+      expect(yield* client.read).toEqual(Option.none())
+      yield* server.reset
+      yield* client.closed
+      expect(yield* client.read).toEqual(Option.none())
+      expect(tag(yield* Effect.exit(client.write("to nobody")))).toBe("BrokenPipe")
+    }))
+
   onMemory("a stream fails with ReadTimeout too", () =>
     Effect.gen(function* () {
       const { client } = yield* pair({ readTimeout: "10 seconds" })

@@ -18,6 +18,7 @@ import { ConnectionImpl, type Environment } from "./connection.ts"
 import { Deadlines } from "./deadlines.ts"
 import * as Options from "./options.ts"
 import type { ServerMetrics } from "./serverMetrics.ts"
+import { cancelable } from "./suspension.ts"
 import type { WaitSettings } from "./waitClock.ts"
 
 /** How to listen. */
@@ -115,7 +116,7 @@ export class Binding {
   readonly open: Effect.Effect<void, NetError.BindError> = Effect.suspend(() =>
     this.#handle !== undefined
       ? Effect.void
-      : Effect.zipRight(this.closed, Effect.async<void, NetError.BindError>((resume) => this.#listen(resume)))
+      : Effect.zipRight(this.closed, cancelable<void, NetError.BindError>((resume) => this.#listen(resume)))
   )
 
   pause(): void {

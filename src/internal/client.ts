@@ -28,6 +28,7 @@ import type { FramedImpl } from "./framed.ts"
 import { Inbox } from "./inbox.ts"
 import { keptOnSuccess } from "./keptOnSuccess.ts"
 import { isOptionError } from "./options.ts"
+import { cancelable } from "./suspension.ts"
 
 /**
  * Marks every client.
@@ -146,7 +147,7 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
   #submit<A>(call: Call<Out, In, A>): Effect.Effect<A, FrameError | Disconnected> {
     const usable = this.#usable
     if (usable !== undefined) return this.#use(usable, call)
-    return Effect.async((resume) => {
+    return cancelable((resume) => {
       const usable = this.#usable
       if (usable !== undefined) return resume(this.#use(usable, call))
       if (this.#closed !== undefined || !this.#mayWaitNow) return resume(this.#refusal(call))

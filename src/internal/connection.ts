@@ -20,6 +20,7 @@ import type { Deadlines } from "./deadlines.ts"
 import { Inbound } from "./inbound.ts"
 import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
+import { cancelable } from "./suspension.ts"
 import { nextTurn } from "./turn.ts"
 import type { WaitSettings } from "./waitClock.ts"
 import { toBytes, Write } from "./writes.ts"
@@ -200,7 +201,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   get closed(): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
+    return cancelable<void>((resume) => {
       if (this.released) return resume(Effect.void)
       const listener = () => resume(Effect.void)
       const awaiting = this.#awaiting ??= []
@@ -329,7 +330,8 @@ export class ConnectionImpl implements Connection, StreamEvents {
       if (!this.inbound.ended && this.inbound.failure === undefined) this.inbound.end()
       this.outbound.fail(() => failing(new NetError.BrokenPipe({ operation: "write", address: this.remoteAddress })))
     } else {
-      this.inbound.fail(() => this.#failed("read", error))
+      // What has ended has ended whole, whatever becomes of the other direction.
+      if (!this.inbound.ended) this.inbound.fail(() => this.#failed("read", error))
       this.outbound.fail(() => this.#failed("write", error))
     }
     this.#environment.readDeadlines?.release()

@@ -16,6 +16,7 @@ import { reachable } from "./datagramOutbound.ts"
 import { type DatagramEnvironment, DatagramSocketImpl } from "./datagramSocket.ts"
 import { familyOf, resolve } from "./lookup.ts"
 import * as Options from "./options.ts"
+import { cancelable } from "./suspension.ts"
 
 /** How to open a connected datagram socket. */
 export interface UdpConnectOptions extends DatagramOptions.UdpOptions {
@@ -100,7 +101,7 @@ const open = <E extends NetError.NetError>(
     const environment = { transport, clock: yield* Effect.clock, bounds, remote: request.remote }
     let socket: DatagramSocketImpl | undefined
     yield* Effect.addFinalizer(() => socket === undefined ? Effect.void : socket.close)
-    return yield* Effect.async<DatagramSocketImpl, E | NetError.Unknown>((resume) => {
+    return yield* cancelable<DatagramSocketImpl, E | NetError.Unknown>((resume) => {
       const cancel = transport.bindDatagram!(request, {
         onOpen(handle) {
           socket = new DatagramSocketImpl(handle, environment)

@@ -20,6 +20,7 @@ import { ConnectionImpl, type Environment } from "./connection.ts"
 import { familyOf, lookup } from "./lookup.ts"
 import * as Options from "./options.ts"
 import { interleave, race, type Settle } from "./race.ts"
+import { cancelable } from "./suspension.ts"
 
 /** How to dial, once. */
 export interface DialOptions extends Options.SocketOptions {
@@ -174,7 +175,7 @@ class Dial {
   }
 
   #dialAddress(remote: SocketAddress.SocketAddress): Effect.Effect<Connection, NetError.ConnectError> {
-    return Effect.async((resume) => {
+    return cancelable((resume) => {
       const cancel = this.#connect(
         remote,
         this.#environment,

@@ -10,6 +10,7 @@ import { ConnectionClosed, type FrameError, FrameMalformed, UnexpectedEnd, type 
 import type { FramedImpl } from "./framed.ts"
 import { batch } from "./frameReader.ts"
 import type { Inbox } from "./inbox.ts"
+import { cancelable } from "./suspension.ts"
 
 /** Why a connection is of no more use. */
 export type Breakage = ReceiveError | WriteError | UnexpectedEnd
@@ -84,7 +85,7 @@ export class Exchange<Out, In> {
       call.sent = true
       if (this.#correlation === undefined) this.#calls.set(call.id = this.#asked++, call)
     })
-    const answer = Effect.async<Out, Broken>((resume) => {
+    const answer = cancelable<Out, Broken>((resume) => {
       if (call.exit !== undefined) return resume(call.exit)
       call.resume = resume
       return Effect.sync(() => this.#forget(call))

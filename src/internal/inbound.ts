@@ -239,6 +239,7 @@ export class Inbound extends Entry {
 
   /** Lets the runtime read on once there is room. */
   #taken(): void {
+    if (this.#readers.length > 0) this.#recall()
     if (!this.#flowing && !this.#done && this.#retirement === undefined && this.queue.size < this.#limit) this.#resume()
   }
 
@@ -342,6 +343,15 @@ export class Inbound extends Entry {
     this.#readers = none
     this.waits?.stop()
     for (const { resume } of readers) wake(resume, this.#timeouts.readTimedOut())
+  }
+
+  /** Who waits for more than there was looks again when another has taken of it: what is to come may be all that he needs. */
+  #recall(): void {
+    const readers = this.#readers
+    this.#readers = none
+    this.#deadlines?.disarm(this)
+    this.waits?.stop()
+    for (const { resume, retry } of readers) resume(retry)
   }
 
   #wakeReaders(): void {

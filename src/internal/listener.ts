@@ -13,6 +13,7 @@ import * as NetError from "../NetError.ts"
 import type { AddressInput } from "../SocketAddress.ts"
 import { bind, type Binding, type ListenOptions } from "./bind.ts"
 import type { ConnectionImpl } from "./connection.ts"
+import { cancelable } from "./suspension.ts"
 
 export class AcceptQueue {
   #waiting: Array<ConnectionImpl> = []
@@ -82,7 +83,7 @@ export class AcceptQueue {
     })
   }
 
-  readonly #arrival: Effect.Effect<void> = Effect.async((resume) => {
+  readonly #arrival: Effect.Effect<void> = cancelable((resume) => {
     const taker = () => resume(Effect.void)
     this.#takers.push(taker)
     this.#regulate()

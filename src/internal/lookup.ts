@@ -8,6 +8,7 @@ import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
 import { InetAddress } from "../SocketAddress.ts"
 import type { Transport } from "../Transport.ts"
+import { cancelable } from "./suspension.ts"
 
 export type LookupError = Exclude<NetError.LookupError, NetError.InvalidOption>
 
@@ -28,7 +29,7 @@ type About = Pick<NetError.NameNotFound, "operation"> & { readonly address: Inet
 const find = (transport: Transport, about: About): Effect.Effect<ReadonlyArray<string>, LookupError> =>
   transport.lookup === undefined
     ? Exit.fail(new NetError.NameNotFound(about))
-    : Effect.async<ReadonlyArray<string>, LookupError>((resume) =>
+    : cancelable<ReadonlyArray<string>, LookupError>((resume) =>
       Effect.sync(transport.lookup!(about.address.host, {
         onFound: (addresses) => resume(Exit.succeed(addresses)),
         onFail: (cause) =>

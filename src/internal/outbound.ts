@@ -8,6 +8,8 @@ import * as Effect from "effect/Effect"
 import type { StreamHandle } from "../Transport.ts"
 import { concat } from "./byteQueue.ts"
 import { type Deadlines, Entry } from "./deadlines.ts"
+import { yieldsFirst } from "./reads.ts"
+import { cancelable } from "./suspension.ts"
 import { type Resume, turn, wake } from "./turn.ts"
 import type { Pace } from "./waitClock.ts"
 
@@ -112,7 +114,12 @@ export class Outbound extends Entry {
       accepted?.()
       return Effect.void
     }
-    return this.#settled(this.offer(chunk, accepted))
+    return this.open ? this.#settled(this.offer(chunk, accepted)) : this.#queue(chunk, accepted)
+  }
+
+  /** A fiber that yielded between taking its place and waiting in it could not be made to leave by an interruption. */
+  #queue(chunk: Uint8Array, accepted: (() => void) | undefined): Effect.Effect<void> {
+    return yieldsFirst(Effect.suspend(() => this.write(chunk, accepted))) ?? this.#settled(this.offer(chunk, accepted))
   }
 
   /** There is room, and nobody waits for it. */
@@ -275,7 +282,7 @@ export class Outbound extends Entry {
   }
 
   #await(entry: Waiting): Effect.Effect<void> {
-    return Effect.async<void>((resume) => {
+    return cancelable<void>((resume) => {
       if (!this.#waiting.includes(entry)) return resume(this.failure?.() ?? Effect.void)
       return Effect.sync(this.attend(entry, resume))
     })

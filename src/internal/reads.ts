@@ -5,6 +5,7 @@
 import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
 import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
@@ -36,11 +37,15 @@ export const yieldsFirst = <A, E, R>(step: Effect.Effect<A, E, R>): Effect.Effec
 /** Whether the present fiber should take nothing before it has yielded. Cheaper than `withFiberRuntime`, which makes a status for each step. */
 export const isAboutToYield = (): boolean => {
   const fiber = currentFiber()
-  return fiber !== undefined && fiber.currentOpCount >= stepsBeforeYield
+  if (fiber === undefined || fiber.currentOpCount < freshSteps) return false
+  return fiber.currentOpCount >= fiber.getFiberRef(FiberRef.currentMaxOpsBeforeYield) - reservedSteps
 }
 
-/** Effect's default less some, for what a reader does with the bytes before they are safe. */
-const stepsBeforeYield = 2048 - 64
+/** A fiber that has just yielded, or been woken, does not do so again, however few steps it is allowed. */
+const freshSteps = 32
+
+/** For what a reader does with the bytes before they are safe. */
+const reservedSteps = 64
 
 /** One object, without closures: most connections have one, and wait in it. */
 class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {

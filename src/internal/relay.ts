@@ -8,6 +8,7 @@ import type { ReadError, WriteError } from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import type { Accept, Inbound, Reader } from "./inbound.ts"
 import type { Waiting } from "./outbound.ts"
+import { cancelable } from "./suspension.ts"
 import { currentFiber, wake } from "./turn.ts"
 
 type Settle = (failure?: Effect.Effect<never, never>) => void
@@ -124,7 +125,7 @@ export const relay = (
   a: ConnectionImpl,
   b: ConnectionImpl
 ): Effect.Effect<{ readonly forward: number; readonly backward: number }, ReadError | WriteError> =>
-  Effect.async<{ readonly forward: number; readonly backward: number }>((resume) => {
+  cancelable<{ readonly forward: number; readonly backward: number }>((resume) => {
     const release = [hold(a.inbound), hold(b.inbound)]
     let left = 2
     const stop = () => {

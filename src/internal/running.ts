@@ -18,6 +18,7 @@ import type { Handlers } from "./handlers.ts"
 import * as Options from "./options.ts"
 import * as Group from "./serverGroup.ts"
 import type { ConnectionInfo } from "./session.ts"
+import { cancelable } from "./suspension.ts"
 
 /** How long a server that another one of its group has halted may be closed itself before it listens again. */
 const grace = Duration.seconds(1)
@@ -81,7 +82,7 @@ export class RunningImpl implements Running, Group.GroupMember {
 
   get awaitConnections(): Running["awaitConnections"] {
     return (comparison, count) =>
-      Effect.async<void>((resume) => {
+      cancelable<void>((resume) => {
         const look = () => {
           if (!comparisons[comparison](this.#handlers.count, count)) return
           this.#lookers.delete(look)

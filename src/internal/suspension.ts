@@ -3,7 +3,7 @@
  * run, less the four closures and the effect around it. What is resumed when it is gone is nothing, as there.
  * The names are those by which the fibers of Effect 3 know the instruction; no test would pass if they changed.
  */
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
 import * as Effectable from "effect/Effectable"
 import * as FiberId from "effect/FiberId"
 import type { Resume } from "./turn.ts"
@@ -12,6 +12,21 @@ import type { Resume } from "./turn.ts"
 export const suspension = <A, E, R>(
   register: (resume: (effect: Effect.Effect<A, E, R>) => void) => void
 ): Effect.Effect<A, E, R> => new Suspension(register) as unknown as Effect.Effect<A, E, R>
+
+/**
+ * As `Effect.async`, whose canceler is not there yet for two steps after the registration: a fiber that yields between them, and is interrupted
+ * there, would leave what it has registered behind. Here the registration is the last step.
+ */
+export const cancelable = <A, E = never, R = never>(
+  register: (resume: (effect: Effect.Effect<A, E, R>) => void) => Effect.Effect<void> | void
+): Effect.Effect<A, E, R> =>
+  Effect.suspend(() => {
+    let cancel: Effect.Effect<void> | void
+    const waiting = suspension<A, E, R>((resume) => {
+      cancel = register(resume)
+    })
+    return Effect.onInterrupt(waiting, () => cancel ?? Effect.void)
+  })
 
 class Suspension {
   readonly _op = "Async"
