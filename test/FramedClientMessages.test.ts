@@ -3,7 +3,7 @@
  */
 import { describe, expect } from "@effect/vitest"
 import { Chunk, Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
-import { Framed } from "effect-netkit"
+import { Framed, Framing, Net } from "effect-netkit"
 import { address, after, client, lines, onMemory, Peer, turn } from "./support/framedClient.ts"
 
 describe("messages", () => {
@@ -139,7 +139,29 @@ describe("Framed.requests", () => {
       yield* peer.sessions[0]!.connection.shutdown
       expect(yield* Fiber.join(unanswered)).toMatchObject({ _tag: "UnexpectedEnd" })
       expect(Chunk.toReadonlyArray(yield* Stream.runCollect(messages))).toEqual(["welcome"])
+      // A peer that sends no more still takes what is written.
+      expect(yield* Effect.flip(request("a"))).toMatchObject({ _tag: "UnexpectedEnd" })
     }))
+
+  onMemory(
+    "a request that waits for its turn to be written when the stream ends fails, too",
+    () =>
+      Effect.gen(function* () {
+        const listener = yield* Net.listen(address)
+        const codec = Framing.lines({ maxFrameLength: 1e6 }).pipe(Framing.text())
+        const { request } = yield* Framed.requests(yield* Framed.connect(address, codec))
+        const peer = yield* listener.accept
+        const asking = yield* Effect.forEach(
+          ["1", "2"],
+          (name) => Effect.fork(Effect.flip(request(name + "x".repeat(400_000))))
+        )
+        yield* turn
+        yield* peer.shutdown
+        yield* turn
+        yield* Effect.fork(Stream.runDrain(peer.stream))
+        for (const fiber of asking) expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "UnexpectedEnd" })
+      })
+  )
 
   onMemory("fails with the connection, and with its scope", () =>
     Effect.gen(function* () {
