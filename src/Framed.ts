@@ -182,8 +182,8 @@ export interface Requests<out Out, in In = Out> {
    */
   readonly request: (message: In) => Effect.Effect<Out, ReceiveError | SendError | NetError.UnexpectedEnd>
   /**
-   * The messages that answer no request, until the end of stream; to be run once. Until you first run it at most 1024 are kept; from then
-   * on a slow reader slows the peer, answers included.
+   * The messages that answer no request, until the end of stream; to be run by one at a time. While nobody does at most 1024 are kept, and
+   * further ones dropped with a warning; while somebody does a slow reader slows the peer, answers included.
    */
   readonly messages: Stream.Stream<Out, ReceiveError | NetError.WriteError>
 }

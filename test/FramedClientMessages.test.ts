@@ -2,7 +2,7 @@
  * Messages that answer nothing, and answers that belong to requests by their order or an identifier.
  */
 import { describe, expect } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
 import { Framed, Framing, Net } from "effect-netkit"
 import { address, after, client, lines, onMemory, Peer, turn } from "./support/framedClient.ts"
 
@@ -162,6 +162,22 @@ describe("Framed.requests", () => {
         for (const fiber of asking) expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "UnexpectedEnd" })
       })
   )
+
+  onMemory("messages hold up no answers once who took them has gone", () =>
+    Effect.gen(function* () {
+      const peer = new Peer()
+      yield* peer.up
+      const { messages, request } = yield* Framed.requests(yield* Framed.connect(address, lines), {
+        correlation: { request: (line) => line, answer: (line) => line.startsWith("re ") ? line.slice(3) : undefined }
+      })
+      const many = Array.from({ length: 9000 }, (_, i) => `notice ${i}`)
+      yield* turn
+      yield* Effect.fork(peer.sessions[0]!.sendAll(many))
+      const first = Stream.tap(Stream.take(messages, 1), () => turn)
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(first))).toEqual(["notice 0"])
+      expect(yield* request("a")).toBe("re a")
+      expect(Option.getOrThrow(yield* Stream.runHead(messages))).toMatch(/^notice/)
+    }))
 
   onMemory("fails with the connection, and with its scope", () =>
     Effect.gen(function* () {
