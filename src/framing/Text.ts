@@ -9,6 +9,7 @@ import type { Codec, Whole } from "./Codec.ts"
 import { copies, keepWhole, mapSpec } from "./Codec.ts"
 import type { Read } from "./Framer.ts"
 import { Malformed } from "./Framer.ts"
+import { flag } from "./Options.ts"
 
 /**
  * The options of `text`.
@@ -198,6 +199,6 @@ export const text = (encoding: PlainEncoding = "utf-8", options: TextOptions = {
   if (!Object.hasOwn(charsets, encoding)) {
     throw new InvalidOption({ option: "encoding", value: encoding, expected: known })
   }
-  const charset = charsets[encoding](options.fatal ?? false)
+  const charset = charsets[encoding](flag("fatal", options.fatal, false))
   return (self: Codec<Uint8Array>): Codec<string> => fromCharset(self, charset)
 }
