@@ -17,6 +17,7 @@ import type { ConnectionImpl } from "./internal/connection.ts"
 import { Broken, Exchange } from "./internal/exchange.ts"
 import { FramedImpl, TypeId } from "./internal/framed.ts"
 import { Inbox } from "./internal/inbox.ts"
+import * as Options from "./internal/options.ts"
 import * as Net from "./Net.ts"
 import type * as NetError from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -140,7 +141,8 @@ export const peek = (connection: Connection, n: number): Effect.Effect<Uint8Arra
 
 /**
  * One protocol of several, told by its first bytes. `test` is asked again with every byte more, up to `bytes` of them (default 16), until one
- * says yes; none does when all have said no, or at the end of stream. Nothing is taken from the connection.
+ * says yes; none does when all have said no, or at the end of stream. Nothing is taken from the connection. A wrong number of bytes is a defect, as in
+ * `readExactly`.
  *
  * @category combinators
  */
@@ -149,15 +151,14 @@ export const detect = <A>(
   protocols: ReadonlyArray<{ readonly protocol: A; readonly test: (start: Uint8Array) => boolean | "more" }>,
   options?: { readonly bytes?: number | undefined }
 ): Effect.Effect<Option.Option<A>, NetError.ReadError> => {
-  const limit = options?.bytes ?? 16
-  const look = (n: number): Effect.Effect<Option.Option<A>, NetError.ReadError> =>
+  const look = (n: number, limit: number): Effect.Effect<Option.Option<A>, NetError.ReadError> =>
     Effect.flatMap(peek(connection, n), (start) => {
       const answers = protocols.map(({ test }) => test(start))
       const first = answers.findIndex((answer) => answer !== false)
       if (first !== -1 && answers[first] === true) return Effect.succeedSome(protocols[first]!.protocol)
-      return first === -1 || start.length < n || n >= limit ? Effect.succeedNone : look(n + 1)
+      return first === -1 || start.length < n || n >= limit ? Effect.succeedNone : look(n + 1, limit)
     })
-  return look(1)
+  return Effect.suspend(() => look(1, Options.whole("bytes", options?.bytes, 16, 1, "a number of bytes from 1")))
 }
 
 /**
@@ -182,8 +183,8 @@ export interface Requests<out Out, in In = Out> {
    */
   readonly request: (message: In) => Effect.Effect<Out, ReceiveError | SendError | NetError.UnexpectedEnd>
   /**
-   * The messages that answer no request, until the end of stream; to be run once. Until you first run it at most 1024 are kept; from then
-   * on a slow reader slows the peer, answers included.
+   * The messages that answer no request, until the end of stream; to be run by one at a time. While nobody does at most 1024 are kept, and
+   * further ones dropped with a warning; while somebody does a slow reader slows the peer, answers included.
    */
   readonly messages: Stream.Stream<Out, ReceiveError | NetError.WriteError>
 }

@@ -126,9 +126,9 @@ export interface FramedClient<out Out, in In = Out, out E = never> {
     options?: { readonly idempotent?: boolean | undefined }
   ) => Effect.Effect<Out, FrameError | Disconnected>
   /**
-   * The messages that answer no request, of all connections; to be run once. Those of which a connection brought only a part are
-   * dropped with it. Until you first run it at most 1024 are kept; from then on a slow reader slows the peer, answers included.
-   * Ends when the scope is closed, fails when the policy gives up.
+   * The messages that answer no request, of all connections; to be run by one at a time. Those of which a connection brought only a
+   * part are dropped with it. While nobody runs it at most 1024 are kept, and further ones dropped with a warning; while somebody does a
+   * slow reader slows the peer, answers included. Ends when the scope is closed, fails when the policy gives up.
    */
   readonly messages: Stream.Stream<Out, Disconnected>
   /**

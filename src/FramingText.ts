@@ -7,6 +7,7 @@ import iconv from "iconv-lite"
 import type { Codec, Whole } from "./framing/Codec.ts"
 import { Malformed } from "./framing/Framer.ts"
 import { view } from "./framing/Bytes.ts"
+import { flag } from "./framing/Options.ts"
 import type { Charset, PlainEncoding, TextOptions } from "./framing/Text.ts"
 import { fromCharset, text as plainText } from "./framing/Text.ts"
 import { InvalidOption } from "./NetError.ts"
@@ -108,6 +109,6 @@ export const text = (encoding: string, options: TextOptions = {}): (self: Codec<
   if (unfit.has(name) || !iconv.encodingExists(encoding)) {
     throw new InvalidOption({ option: "encoding", value: encoding, expected: "the name of a character encoding" })
   }
-  const table = charset(encoding, options.fatal ?? false)
+  const table = charset(encoding, flag("fatal", options.fatal, false))
   return (self) => fromCharset(self, table)
 }

@@ -19,7 +19,7 @@ import type { HandlerOptions, OnMessage, Reply } from "./FramedServer.ts"
 import { duration } from "./internal/options.ts"
 import { type RateLimitOptions, Rates, resolve } from "./internal/rates.ts"
 import { spanName, traced } from "./internal/tracing.ts"
-import { RateLimited, ReadTimeout } from "./NetError.ts"
+import { InvalidOption, RateLimited, ReadTimeout } from "./NetError.ts"
 import { isInetAddress } from "./SocketAddress.ts"
 
 export type {
@@ -152,7 +152,8 @@ export interface MessageRateOptions<Message, Refusal> extends RateLimitOptions {
 }
 
 /**
- * How often a connection may say something, for the `handler` of a `FramedServer`. Each connection has a count of its own.
+ * How often a connection may say something, for the `handler` of a `FramedServer`. Each connection has a count of its own. A wrong
+ * option throws `InvalidOption`.
  *
  * @example
  * ```ts
@@ -173,6 +174,9 @@ export const messageRate = <Message = unknown, Refusal = never>(
   { overflow = "wait", ...options }: MessageRateOptions<Message, Refusal>
 ) => {
   const rate = resolve(options)
+  if (typeof overflow !== "function" && overflow !== "wait" && overflow !== "fail") {
+    throw new InvalidOption({ option: "overflow", value: overflow, expected: '"wait", "fail" or a function' })
+  }
   return <Out extends Message, In, E, R>(
     handler: MessageHandler<Out, In | Refusal, E, R>
   ): MessageHandler<Out, In | Refusal, E | RateLimited, R> =>

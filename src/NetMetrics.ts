@@ -116,3 +116,14 @@ export const datagramsDropped: Metric.Metric.Counter<number> = counter(
  * @category clients
  */
 export const dials: Metric.Metric.Counter<number> = counter("netkit_client_dials_total", "Dials, by outcome")
+
+/**
+ * Frames that were dropped for their size, under `onTooLarge: "skip"`, by `Framed`, servers of messages and the combinators of `Framing`; what a
+ * `Decoder` at hand has dropped is in its own `skipped`.
+ *
+ * @category framing
+ */
+export const skippedFrames: Metric.Metric.Counter<number> = counter(
+  "netkit_frames_skipped_total",
+  "Frames that were dropped for their size"
+)

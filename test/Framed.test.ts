@@ -175,6 +175,10 @@ describe("Framed", () => {
       yield* raw.write("POST")
       const protocols = [{ protocol: "http", test: (start: Uint8Array) => startsWith("GET ", start) }]
       expect(yield* Framed.detect(connection, protocols)).toEqual(Option.none())
+      for (const bytes of [Number.NaN, 0, 1.5]) {
+        const exit = yield* Effect.exit(Framed.detect(connection, protocols, { bytes }))
+        expect(exit).toMatchObject({ cause: { defect: { _tag: "InvalidOption", option: "bytes" } } })
+      }
     }))
 })
 

@@ -73,6 +73,28 @@ describe("when the connection breaks", () => {
       expect(others).toEqual([Exit.void, Exit.void, Exit.void])
     }))
 
+  onMemory(
+    "the next connection is waited for in peace while a broken one is still being flushed",
+    () =>
+      Effect.gen(function* () {
+        const listener = yield* Net.listen(address)
+        const codec = Framing.lines({ maxFrameLength: 1e6 }).pipe(Framing.text())
+        const subject = yield* client({ codec, readTimeout: "1 second", closeTimeout: "1 minute" })
+        const stalled = yield* listener.accept
+        yield* Effect.fork(Effect.ignore(subject.send("x".repeat(400_000))))
+        yield* turn
+        yield* after("1 second")
+        expect((yield* subject.state.get)._tag).toBe("Connected")
+        const waiting = yield* Effect.fork(subject.connection)
+        yield* turn
+        yield* stalled.reset
+        yield* turn
+        yield* after("1 second")
+        const next = yield* listener.accept
+        expect((yield* Fiber.join(waiting)).localAddress).toEqual(next.remoteAddress)
+      })
+  )
+
   onMemory("bytes that are no frame are a reason, too", () =>
     Effect.gen(function* () {
       const peer = new Peer(() => "x".repeat(100))

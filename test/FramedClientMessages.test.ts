@@ -2,8 +2,8 @@
  * Messages that answer nothing, and answers that belong to requests by their order or an identifier.
  */
 import { describe, expect } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Scope, Stream } from "effect"
-import { Framed } from "effect-netkit"
+import { Chunk, Deferred, Effect, Exit, Fiber, Option, Scope, Stream } from "effect"
+import { Framed, Framing, Net } from "effect-netkit"
 import { address, after, client, lines, onMemory, Peer, turn } from "./support/framedClient.ts"
 
 describe("messages", () => {
@@ -139,6 +139,44 @@ describe("Framed.requests", () => {
       yield* peer.sessions[0]!.connection.shutdown
       expect(yield* Fiber.join(unanswered)).toMatchObject({ _tag: "UnexpectedEnd" })
       expect(Chunk.toReadonlyArray(yield* Stream.runCollect(messages))).toEqual(["welcome"])
+      // A peer that sends no more still takes what is written.
+      expect(yield* Effect.flip(request("a"))).toMatchObject({ _tag: "UnexpectedEnd" })
+    }))
+
+  onMemory(
+    "a request that waits for its turn to be written when the stream ends fails, too",
+    () =>
+      Effect.gen(function* () {
+        const listener = yield* Net.listen(address)
+        const codec = Framing.lines({ maxFrameLength: 1e6 }).pipe(Framing.text())
+        const { request } = yield* Framed.requests(yield* Framed.connect(address, codec))
+        const peer = yield* listener.accept
+        const asking = yield* Effect.forEach(
+          ["1", "2"],
+          (name) => Effect.fork(Effect.flip(request(name + "x".repeat(400_000))))
+        )
+        yield* turn
+        yield* peer.shutdown
+        yield* turn
+        yield* Effect.fork(Stream.runDrain(peer.stream))
+        for (const fiber of asking) expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "UnexpectedEnd" })
+      })
+  )
+
+  onMemory("messages hold up no answers once who took them has gone", () =>
+    Effect.gen(function* () {
+      const peer = new Peer()
+      yield* peer.up
+      const { messages, request } = yield* Framed.requests(yield* Framed.connect(address, lines), {
+        correlation: { request: (line) => line, answer: (line) => line.startsWith("re ") ? line.slice(3) : undefined }
+      })
+      const many = Array.from({ length: 9000 }, (_, i) => `notice ${i}`)
+      yield* turn
+      yield* Effect.fork(peer.sessions[0]!.sendAll(many))
+      const first = Stream.tap(Stream.take(messages, 1), () => turn)
+      expect(Chunk.toReadonlyArray(yield* Stream.runCollect(first))).toEqual(["notice 0"])
+      expect(yield* request("a")).toBe("re a")
+      expect(Option.getOrThrow(yield* Stream.runHead(messages))).toMatch(/^notice/)
     }))
 
   onMemory("fails with the connection, and with its scope", () =>

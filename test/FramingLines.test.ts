@@ -148,6 +148,13 @@ describe("lines", () => {
     expect(() => Framing.lines({ strict: true, newline: "\n" })).toThrow(/newline/)
     expect(() => Framing.lines({ newline: "\r" as "\n" })).toThrow(/newline/)
     expect(() => Framing.lines({ onTooLarge: "ignore" as "skip" })).toThrow(/onTooLarge/)
+    for (const flag of ["false", 0, null] as Array<never>) {
+      expect(() => Framing.lines({ strict: flag })).toThrow(/strict/)
+      expect(() => Framing.lines({ allowTruncation: flag })).toThrow(/allowTruncation/)
+      expect(() => Framing.delimiter(",", { allowTruncation: flag })).toThrow(/allowTruncation/)
+      expect(() => Framing.lengthPrefixed({ lengthIncludesHeader: flag })).toThrow(/lengthIncludesHeader/)
+      expect(() => Framing.text("utf-8", { fatal: flag })).toThrow(/fatal/)
+    }
   })
 })
 

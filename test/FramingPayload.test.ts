@@ -256,6 +256,35 @@ describe("either", () => {
   })
 })
 
+describe("text over a function of the user's", () => {
+  const length = Framing.lines().pipe(Framing.json)
+
+  it("gives it bytes that encoding other text meanwhile leaves alone", () => {
+    const led = Framing.transform({
+      decode: (frame: Uint8Array) => frame,
+      encode: (body: Uint8Array) => concat([encode(length, body.length), body])
+    })
+    const custom = Framing.make({
+      locate: () => undefined,
+      encode: (payload) => [encode(length, payload.length), payload]
+    })
+    for (const codec of [Framing.bytes.pipe(led), custom]) {
+      expect(encode(codec.pipe(Framing.text()), "hello world!")).toEqual(utf8("12\nhello world!"))
+      expect(encode(codec.pipe(Framing.json), "hello world")).toEqual(utf8('13\n"hello world"'))
+    }
+  })
+
+  it("gives it bytes that it may keep", () => {
+    const kept: Array<Uint8Array> = []
+    const keeping = Framing.transform({
+      decode: (frame: Uint8Array) => frame,
+      encode: (body: Uint8Array) => (kept.push(body), body)
+    })
+    encode(Framing.bytes.pipe(keeping, Framing.text()), "one", "two")
+    expect(kept).toEqual([utf8("one"), utf8("two")])
+  })
+})
+
 describe("a schema each way", () => {
   it("decodes one and encodes the other", () => {
     const codec = Framing.lines().pipe(Framing.json, Framing.schema(Schema.NumberFromString, Schema.Boolean))

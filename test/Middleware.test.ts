@@ -87,6 +87,7 @@ describe("rates", () => {
     expect(() => Middleware.rateLimit({ limit: 1, window: 0 })).toThrow("window")
     expect(() => Middleware.rateLimit({ limit: 1, window: Infinity })).toThrow("window")
     expect(() => Middleware.messageRate({ limit: 1, window: -1 })).toThrow("window")
+    expect(() => Middleware.messageRate({ limit: 1, window: 1, overflow: "drop" as never })).toThrow("overflow")
   })
 })
 

@@ -73,6 +73,35 @@ describe("Server", () => {
       })
   )
 
+  onMemory("logs what the peer did at debug level, what a backend did as an error", () =>
+    Effect.gen(function* () {
+      const lines: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => void lines.push(`${logLevel.label} ${message}`))
+      const backend = yield* Net.listen("127.0.0.1:7790")
+      const handlers: ReadonlyArray<Server.ServerOptions<unknown, Network.Network | Scope.Scope>["handler"]> = [
+        (connection) => connection.readExactly(1),
+        () => Net.connect("127.0.0.1:7789"),
+        () => Effect.flatMap(Net.connect(backend.address), (connection) => connection.readExactly(1))
+      ]
+      yield* Effect.fork(Effect.forever(Effect.scoped(Effect.flatMap(backend.accept, ({ shutdown }) => shutdown))))
+      for (const handler of handlers) {
+        const server = yield* Server.serve(Server.make({ listen, handler })).pipe(
+          Logger.withMinimumLogLevel(LogLevel.Debug),
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+        )
+        const client = yield* Net.connect(server.address)
+        yield* client.shutdown
+        yield* client.read
+        yield* settle
+        const { connectionError, failed } = (yield* server.status).ended
+        expect({ connectionError, failed }).toEqual(
+          handler === handlers[0] ? { connectionError: 1, failed: 0 } : { connectionError: 0, failed: 1 }
+        )
+      }
+      const failed = "connection handler failed"
+      expect(lines).toEqual([`DEBUG ${failed}`, `ERROR ${failed}`, `ERROR ${failed}`])
+    }))
+
   onMemory("gives handlers the services of whoever starts it", () =>
     Effect.gen(function* () {
       class Greeting extends Context.Tag("Greeting")<Greeting, string>() {}

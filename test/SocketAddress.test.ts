@@ -200,6 +200,12 @@ describe("input", () => {
   ])("with a bad %s makes the unsafe constructors throw", (option, make) => {
     expect(make).toThrowError(expect.objectContaining({ _tag: "InvalidOption", option }))
   })
+
+  it("tells what is wrong of a value that has no text, too", () => {
+    expect(() => SocketAddress.inet(Object.create(null), 80)).toThrowError(
+      "host [object Object]: not a host name or IP address"
+    )
+  })
 })
 
 describe("addresses", () => {

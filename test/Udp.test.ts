@@ -193,6 +193,24 @@ describe("UdpSocket", () => {
       expect(interrupted).toBeGreaterThan(0)
     }))
 
+  onMemory("what is no message is refused by name", () =>
+    Effect.gen(function* () {
+      const [a, b] = yield* two
+      const connected = yield* Udp.connect(b.address)
+      for (const value of [undefined, null, 5, [1], new ArrayBuffer(1)] as Array<never>) {
+        const sends = [
+          a.send(value, b.address),
+          a.sendMany([["x", b.address], [value, b.address]]),
+          connected.send(value)
+        ]
+        for (const send of sends) {
+          expect(yield* Effect.flip(send)).toMatchObject({ _tag: "InvalidOption", option: "message" })
+        }
+      }
+      yield* turn
+      expect(yield* queued(b)).toBe(0)
+    }))
+
   onMemory("is told apart from other values", () =>
     Effect.gen(function* () {
       expect(UdpSocket.isSocket(yield* Udp.bind({ port: 0 }))).toBe(true)

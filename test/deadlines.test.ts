@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, TestClock } from "effect"
+import { type Clock, Duration, Effect, TestClock } from "effect"
 import { Deadlines, Entry } from "../src/internal/deadlines.ts"
 
 class Wait extends Entry {
@@ -35,6 +35,22 @@ describe("Deadlines", () => {
       expect(log).toEqual(["a"])
       yield* TestClock.adjust("4 seconds")
       expect(log).toEqual(["a", "b"])
+    }))
+
+  it.scoped("come also after longer than a timer can wait", () =>
+    Effect.gen(function* () {
+      const clock = yield* Effect.clock
+      const timers = Object.assign(Object.create(clock), {
+        sleep: (time: Duration.Duration) => Duration.toMillis(time) < 2 ** 31 ? clock.sleep(time) : Effect.never
+      }) as Clock.Clock
+      const deadlines = new Deadlines(timers, Duration.days(60))
+      yield* Effect.forkScoped(deadlines.watch)
+      const log: Array<string> = []
+      deadlines.arm(new Wait("a", log))
+      yield* TestClock.adjust("59 days")
+      expect(log).toEqual([])
+      yield* TestClock.adjust("1 day")
+      expect(log).toEqual(["a"])
     }))
 
   it.scoped("start anew when armed again, and never when disarmed", () =>

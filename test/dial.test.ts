@@ -351,6 +351,8 @@ describe("options", () => {
     ["family", "[::1]:80", { family: 4 }],
     ["family", "/run/x.sock", { family: 4 }],
     ["localAddress", "127.0.0.1:80", { localAddress: "::1" }],
+    ["localAddress", "/run/x.sock", { localAddress: "127.0.0.1" }],
+    ["localPort", "/run/x.sock", { localPort: 80 }],
     ["localAddress", "db.test:80", { localAddress: "::1", family: 4 }],
     ["connectionAttemptDelay", "db.test:80", { connectionAttemptDelay: "9 millis" }],
     ["connectionAttemptDelay", "db.test:80", { connectionAttemptDelay: -1 }]

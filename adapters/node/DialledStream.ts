@@ -25,7 +25,7 @@ class DialledStream extends NodeStream {
 const allocate = (size: number) => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 
 /** A socket that is not connected yet, and what takes it over once it is. */
-export const dial = (options: StreamOptions) => {
+export const dial = (options: StreamOptions, settings: SocketConstructorOpts) => {
   const input = new ReadBuffer(allocate)
   let stream: DialledStream | undefined
   const onread = {
@@ -35,7 +35,7 @@ export const dial = (options: StreamOptions) => {
       return true
     }
   }
-  const socket = new Socket({ ...socketState(options), onread } as SocketConstructorOpts)
+  const socket = new Socket({ ...socketState(options), ...settings, onread } as SocketConstructorOpts)
   const opened = (path: string | undefined) => stream = new DialledStream(socket, options, path, input)
   return { socket, opened }
 }

@@ -33,6 +33,7 @@ const [uvMajor = 0, uvMinor = 0] = (process.versions["uv"] ?? "").split(".").map
 const hasAbstractNames = process.platform === "linux" && (uvMajor > 1 || uvMinor >= 48)
 const hasReusePort = isNode && (major > 23 || (major === 23 && minor >= 1))
 
+/** A server takes these; a socket that dials takes them when it is made, and ignores them in `connect`. */
 const socketOptions = (options: StreamOptions) => ({
   allowHalfOpen: true,
   noDelay: options.noDelay,
@@ -44,12 +45,12 @@ const pathOf = (endpoint: Endpoint): string | undefined => "path" in endpoint ? 
 
 /** `onread` is Node's alone to be trusted with. */
 const dialPlainly = (options: StreamOptions) => {
-  const socket = new net.Socket(socketState(options))
+  const socket = new net.Socket({ ...socketState(options), ...socketOptions(options) })
   return { socket, opened: (path: string | undefined) => new NodeStream(socket, options, path) }
 }
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
-  const { opened, socket } = isNode ? dial(request) : dialPlainly(request)
+  const { opened, socket } = isNode ? dial(request, socketOptions(request)) : dialPlainly(request)
   let settled = false
   const onFail = (error: unknown) => {
     if (settled) return
@@ -68,7 +69,6 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
   try {
     socket.connect({
       ...request.endpoint,
-      ...socketOptions(request),
       ...(request.localAddress === undefined ? {} : { localAddress: request.localAddress }),
       ...(request.localPort === undefined ? {} : { localPort: request.localPort })
     } as net.SocketConnectOpts)

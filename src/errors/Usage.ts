@@ -21,6 +21,15 @@ export class Unsupported extends Data.TaggedError("Unsupported")<{
   }
 }
 
+/** What has no text of its own, as what `querystring.parse` gives, is told by its kind. */
+const shown = (value: unknown): string => {
+  try {
+    return String(value)
+  } catch {
+    return Object.prototype.toString.call(value)
+  }
+}
+
 /**
  * An option that cannot be meant, found before any socket is opened.
  *
@@ -36,7 +45,7 @@ export class InvalidOption extends Data.TaggedError("InvalidOption")<{
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
     const found = this.found === undefined ? "" : `, but ${this.found}`
-    return `${this.option} ${String(this.value)}: not ${this.expected}${found}`
+    return `${this.option} ${shown(this.value)}: not ${this.expected}${found}`
   }
 }
 

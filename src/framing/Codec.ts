@@ -57,6 +57,8 @@ interface Spec<out Out, in In> {
   readonly skips: boolean
   readonly reading: () => Reading<Out>
   readonly writing: () => Write<In>
+  /** `writing` copies a short payload before it comes back, and shows it to nobody. */
+  readonly copies?: boolean | undefined
   /** Only for `bytes`, whose frames are no messages: the same, cut where `whole` says that no character is cut. */
   readonly recut?: ((whole: Whole) => Codec<Uint8Array>) | undefined
 }
@@ -98,12 +100,14 @@ export const fromFramer = (options: {
   readonly skips: boolean
   readonly framer: () => Framer
   readonly writing: () => Write<Uint8Array>
+  readonly copies?: boolean
   readonly recut?: (whole: Whole) => Codec<Uint8Array>
 }): Codec<Uint8Array> => {
-  const { framer, maxFrameLength, recut, skips } = options
+  const { copies = true, framer, maxFrameLength, recut, skips } = options
   return fromSpec({
     maxFrameLength,
     skips,
+    copies,
     recut,
     reading: () => ({ framer: framer(), read: view }),
     writing: () => {
@@ -133,6 +137,9 @@ export const mapSpec = <Out, In, A, B>(
     writing: () => write(writing())
   })
 }
+
+/** Whether a short payload may be memory that is used again for the next one. */
+export const copies = (self: Codec<Uint8Array>): boolean => specOf(self).copies === true
 
 /** The codec itself; for `bytes`, one that keeps characters whole over the borders of chunks. */
 export const keepWhole = (self: Codec<Uint8Array>, whole: Whole): Codec<Uint8Array> =>

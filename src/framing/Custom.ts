@@ -181,6 +181,7 @@ const locating = (open: () => Locating): Codec<Uint8Array> => {
   return fromFramer({
     maxFrameLength: maxFrameLength(options, 8 * MiB),
     skips: skips(options),
+    copies: false,
     framer: () => new LocatingFramer(open().locate, maxHeader),
     writing: () => {
       const { encode } = open()

@@ -9,7 +9,7 @@ import { fromFramer } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
 import { Framer, Located, Malformed, More, Overlong } from "./Framer.ts"
 import type { SkippingOptions } from "./Options.ts"
-import { KiB, maxFrameLength, skips } from "./Options.ts"
+import { flag, KiB, maxFrameLength, skips } from "./Options.ts"
 
 /**
  * The options of `delimiter`.
@@ -147,7 +147,7 @@ export type DelimiterInput = string | Uint8Array | ReadonlyArray<string | Uint8A
 export const delimiter = (delimiter: DelimiterInput, options: DelimiterOptions = {}): Codec<Uint8Array> => {
   const delimiters = validated(delimiter)
   const max = maxFrameLength(options, 64 * KiB)
-  const allowTruncation = options.allowTruncation ?? true
+  const allowTruncation = flag("allowTruncation", options.allowTruncation, true)
   const finder = new Finder(delimiters)
   const terminator = delimiters[0]!
   return fromFramer({

@@ -10,7 +10,7 @@ import { fromFramer } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
 import { Framer, Located, Malformed, More } from "./Framer.ts"
 import type { SkippingOptions } from "./Options.ts"
-import { integer, maxFrameLength, MiB, oneOf, skips } from "./Options.ts"
+import { flag, integer, maxFrameLength, MiB, oneOf, skips } from "./Options.ts"
 
 /**
  * The options of `lengthPrefixed`. A frame on the wire is
@@ -90,7 +90,7 @@ const layoutOf = (options: LengthPrefixedOptions): Layout => {
     offset,
     width,
     head,
-    adjustment: options.lengthIncludesHeader === true ? given - head : given,
+    adjustment: flag("lengthIncludesHeader", options.lengthIncludesHeader, false) ? given - head : given,
     strip,
     little: oneOf("byteOrder", options.byteOrder ?? "big", ["big", "little"]) === "little",
     header: Uint8Array.from(header)

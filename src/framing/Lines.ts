@@ -9,7 +9,7 @@ import { fromFramer } from "./Codec.ts"
 import type { Status } from "./Framer.ts"
 import { Framer, Located, Malformed, More, Nothing, Overlong } from "./Framer.ts"
 import type { SkippingOptions } from "./Options.ts"
-import { KiB, maxFrameLength, oneOf, skips } from "./Options.ts"
+import { flag, KiB, maxFrameLength, oneOf, skips } from "./Options.ts"
 
 const LF = 10
 const CR = 13
@@ -125,12 +125,12 @@ const refuseBare = (bytes: Uint8Array, from: number, to: number, terminator: num
  */
 export const lines = (options: LinesOptions = {}): Codec<Uint8Array> => {
   const max = maxFrameLength(options, 64 * KiB)
-  const strict = options.strict ?? false
+  const strict = flag("strict", options.strict, false)
   const newline = oneOf("newline", options.newline ?? (strict ? "\r\n" : "\n"), ["\n", "\r\n"])
   if (strict && newline === "\n") {
     throw new InvalidOption({ option: "newline", value: "\\n", expected: "possible with strict" })
   }
-  const allowTruncation = options.allowTruncation ?? !strict
+  const allowTruncation = flag("allowTruncation", options.allowTruncation, !strict)
   const crlf = newline === "\r\n"
   const end = fromInput(newline)
   return fromFramer({

@@ -41,6 +41,9 @@ export const oneOf = <const A>(option: string, value: A, allowed: ReadonlyArray<
   throw new InvalidOption({ option, value, expected: `one of ${allowed.map((a) => JSON.stringify(a)).join(", ")}` })
 }
 
+export const flag = (option: string, value: boolean | undefined, otherwise: boolean): boolean =>
+  oneOf(option, value === undefined ? otherwise : value, [true, false])
+
 export const maxFrameLength = (options: FramingOptions, otherwise: number): number =>
   integer("maxFrameLength", options.maxFrameLength ?? otherwise, 0)
 

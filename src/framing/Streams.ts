@@ -10,6 +10,7 @@ import { dual } from "effect/Function"
 import * as Metric from "effect/Metric"
 import * as Stream from "effect/Stream"
 import type { FrameError } from "../NetError.ts"
+import { skippedFrames } from "../NetMetrics.ts"
 import type { Codec } from "./Codec.ts"
 import type { Decoder } from "./FrameDecoder.ts"
 import type { Encoder } from "./FrameEncoder.ts"
@@ -19,13 +20,6 @@ import type { Encoder } from "./FrameEncoder.ts"
  * objects.
  */
 const batch = 4096
-
-/**
- * How many frames the stream combinators have dropped for their size, under `onTooLarge: "skip"`.
- *
- * @category metrics
- */
-export const skippedFrames = Metric.counter("netkit_frames_skipped", { incremental: true })
 
 /** Writes all frames of the bytes from number `first` on. */
 const drain = <A>(

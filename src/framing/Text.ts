@@ -6,9 +6,10 @@ import { InvalidOption } from "../NetError.ts"
 import { copyLimit } from "./ByteWriter.ts"
 import { view } from "./Bytes.ts"
 import type { Codec, Whole } from "./Codec.ts"
-import { keepWhole, mapSpec } from "./Codec.ts"
+import { copies, keepWhole, mapSpec } from "./Codec.ts"
 import type { Read } from "./Framer.ts"
 import { Malformed } from "./Framer.ts"
+import { flag } from "./Options.ts"
 
 /**
  * The options of `text`.
@@ -29,14 +30,19 @@ export interface Charset {
   /** A new function for each decoder: it may look ahead and remember. */
   readonly read: () => Read<string>
   readonly encode: (text: string) => Uint8Array
+  /** The same at less cost, in memory that the next call may use again. */
+  readonly encodeBriefly?: (text: string) => Uint8Array
 }
 
-export const fromCharset = (self: Codec<Uint8Array>, charset: Charset): Codec<string> =>
-  mapSpec<Uint8Array, Uint8Array, string, string>(
+export const fromCharset = (self: Codec<Uint8Array>, charset: Charset): Codec<string> => {
+  // What a function of the user's is given is its own: it may keep it, or encode other text meanwhile.
+  const encode = copies(self) ? charset.encodeBriefly ?? charset.encode : charset.encode
+  return mapSpec<Uint8Array, Uint8Array, string, string>(
     keepWhole(self, charset.whole),
     () => charset.read(),
-    (inner) => (text, out) => inner(charset.encode(text), out)
+    (inner) => (text, out) => inner(encode(text), out)
   )
+}
 
 /** How much text is decoded at once, in the hope that it is ASCII and the frames in it are slices of one string. */
 const block = 4096
@@ -78,7 +84,9 @@ const utf8Encoder = new TextEncoder()
 /** A unit of a string takes three bytes at most. */
 const scratch = new Uint8Array(3 * copyLimit)
 
-const encodeUtf8 = (text: string): Uint8Array => {
+const encodeUtf8 = (text: string): Uint8Array => utf8Encoder.encode(text)
+
+const encodeUtf8Briefly = (text: string): Uint8Array => {
   if (text.length > copyLimit) return utf8Encoder.encode(text)
   const size = utf8Encoder.encodeInto(text, scratch).written
   // A short payload is copied by the writer at once, so that its bytes need no memory of their own.
@@ -123,7 +131,8 @@ const encodeUtf16 = (text: string, high: 0 | 1): Uint8Array => {
 const utf8 = (fatal: boolean): Charset => ({
   whole: wholeUtf8,
   read: () => utf8Reader(fatal),
-  encode: fatal ? (text) => encodeUtf8(wellFormed(text)) : encodeUtf8
+  encode: fatal ? (text) => encodeUtf8(wellFormed(text)) : encodeUtf8,
+  encodeBriefly: fatal ? (text) => encodeUtf8Briefly(wellFormed(text)) : encodeUtf8Briefly
 })
 
 const utf16 = (label: "utf-16le" | "utf-16be", high: 0 | 1) => (fatal: boolean): Charset => ({
@@ -190,6 +199,6 @@ export const text = (encoding: PlainEncoding = "utf-8", options: TextOptions = {
   if (!Object.hasOwn(charsets, encoding)) {
     throw new InvalidOption({ option: "encoding", value: encoding, expected: known })
   }
-  const charset = charsets[encoding](options.fatal ?? false)
+  const charset = charsets[encoding](flag("fatal", options.fatal, false))
   return (self: Codec<Uint8Array>): Codec<string> => fromCharset(self, charset)
 }

@@ -129,7 +129,8 @@ export class Client<Out, In, E> implements FramedClient<Out, In, E> {
       const exchange = this.#usable
       if (exchange !== undefined) return Exit.succeed(exchange.framed.connection)
       if (this.#closed !== undefined) return this.#closed(false)
-      const settled = Stream.filter(this.state.changes, ({ _tag }) => _tag === "Connected" || _tag === "Closed")
+      // A connection that broke is the present one until it is closed to the end.
+      const settled = Stream.filter(this.state.changes, ({ _tag }) => _tag === "Closed" || this.#usable !== undefined)
       return Effect.zipRight(Stream.runHead(settled), this.connection)
     })
   }

@@ -14,6 +14,7 @@ import type { Transport } from "../Transport.ts"
 import { familyOf, mapped, resolve } from "./lookup.ts"
 import { suspension } from "./suspension.ts"
 import { currentFiber, nextTurn, type Resume, wakeFiber } from "./turn.ts"
+import { toBytes } from "./writes.ts"
 
 export type Message = Uint8Array | string
 
@@ -59,8 +60,6 @@ const attempts = 4
  */
 const largest = (host: string): number => host.includes(":") && !host.startsWith("::ffff:") ? 65527 : largestV4
 const largestV4 = 65507
-
-const encoder = new TextEncoder()
 
 export class DatagramOutbound {
   sent = 0
@@ -114,7 +113,12 @@ export class DatagramOutbound {
     message: Message,
     to: SocketAddress.AddressInput | undefined
   ): Prepared | Effect.Effect<Prepared, NetError.DatagramError> {
-    const bytes = typeof message === "string" ? encoder.encode(message) : message
+    let bytes: Uint8Array
+    try {
+      bytes = toBytes(message)
+    } catch (error) {
+      return Exit.fail(error as NetError.InvalidOption)
+    }
     if (this.#remote !== undefined) {
       return to === undefined
         ? this.#sized(bytes, undefined)

@@ -19,6 +19,9 @@ export abstract class Entry {
   abstract expire(): void
 }
 
+/** Milliseconds. What a timer of JavaScript can wait; Effect's clock never comes back from a longer sleep. */
+export const longestSleep = 2 ** 31 - 1
+
 export class Deadlines {
   readonly #clock: Clock.Clock
   readonly #millis: number
@@ -79,6 +82,6 @@ export class Deadlines {
       ? Effect.async<void>((resume) => {
         this.#idle = () => resume(Effect.void)
       })
-      : this.#clock.sleep(Duration.millis(this.#first.due! - now))
+      : this.#clock.sleep(Duration.millis(Math.min(this.#first.due! - now, longestSleep)))
   }).pipe(Effect.forever)
 }

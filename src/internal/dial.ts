@@ -91,6 +91,9 @@ const resolveConnect = (remote: SocketAddress.SocketAddress, options: DialOption
   }
   Options.reachable(transport, remote, operation)
   const local = Options.local(options)
+  if (!SocketAddress.isInetAddress(remote)) {
+    for (const [option, value] of Object.entries(local)) pathHasNo(option, value)
+  }
   Options.needs(transport, "localAddress", local.localAddress !== undefined || local.localPort !== undefined, operation)
   return {
     ...Options.resolve(options, transport, operation),
@@ -102,6 +105,15 @@ const resolveConnect = (remote: SocketAddress.SocketAddress, options: DialOption
 }
 
 type Resolved = ReturnType<typeof resolveConnect>
+
+const pathHasNo = (option: string, value: unknown): void => {
+  if (value === undefined) return
+  throw new NetError.InvalidOption({
+    option,
+    value,
+    expected: "an option of a path, which has neither address nor port"
+  })
+}
 
 /** `family` and `localAddress` agree with each other, and with an IP address that is dialled. */
 const resolveFamily = (

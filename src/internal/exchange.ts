@@ -70,6 +70,7 @@ export class Exchange<Out, In> {
 
   /** Sends a message and gives the answer to it. */
   request(message: In): Effect.Effect<Out, FrameError | Broken> {
+    if (this.broken !== undefined) return Exit.fail(new Broken(this.broken, false))
     const call: Call<Out> = {
       id: this.#correlation?.request(message) ?? undefined,
       sent: false,
@@ -87,6 +88,8 @@ export class Exchange<Out, In> {
     })
     const answer = cancelable<Out, Broken>((resume) => {
       if (call.exit !== undefined) return resume(call.exit)
+      // It broke while the message waited for its turn, which a peer that only sends no more still takes.
+      if (this.broken !== undefined) return resume(Exit.fail(new Broken(this.broken, call.sent)))
       call.resume = resume
       return Effect.sync(() => this.#forget(call))
     })

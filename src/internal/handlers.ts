@@ -15,7 +15,7 @@ import * as Layer from "effect/Layer"
 import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
-import { isNetError, type ReadError } from "../NetError.ts"
+import type { ReadError } from "../NetError.ts"
 import type { ServerStatus } from "../Server.ts"
 import type { Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
@@ -239,11 +239,12 @@ export class Handlers implements Timekeeper, Enforcer {
     this.onLeft(session)
   }
 
-  #report({ connection, error }: Session, cause: Cause.Cause<unknown>): void {
+  #report(session: Session, cause: Cause.Cause<unknown>): void {
     if (Cause.isInterruptedOnly(cause)) return
+    const { connection, error } = session
     const failure = Cause.failureOption(cause)
     if (failure._tag === "Some" && error !== undefined && failure.value === error) return
-    const log = failure._tag === "Some" && isNetError(failure.value) ? Effect.logDebug : Effect.logError
+    const log = failure._tag === "Some" && session.isOwn(failure.value) ? Effect.logDebug : Effect.logError
     this.fork(
       Effect.annotateLogs(log("connection handler failed", cause), "remoteAddress", String(connection.remoteAddress))
     )

@@ -14,7 +14,10 @@ import type { Capability, StreamOptions, Transport } from "../Transport.ts"
 export interface SocketOptions {
   /** Sends small messages at once (TCP_NODELAY). Default `true`. */
   readonly noDelay?: boolean | undefined
-  /** Probes a silent peer: `true` with the system's delay, a duration for a delay of its own. Default `false`. */
+  /**
+   * Probes a silent peer: `true` with the system's delay, a duration for a delay of its own, which becomes whole seconds and is at most 32,767 of
+   * them. Default `false`.
+   */
   readonly keepAlive?: boolean | Duration.DurationInput | undefined
   /** Bytes read ahead of the reader before the kernel's window is let close. Default 256 KiB. */
   readonly readBuffer?: number | undefined
@@ -139,15 +142,26 @@ export const reachable = (transport: Transport, address: SocketAddress, operatio
   checkPath(address.path, transport.maxPathBytes)
 }
 
+/** Seconds. What Linux takes (`MAX_TCP_KEEPIDLE`). */
+const longestKeepAlive = 32_767
+
+/** Milliseconds, but whole seconds of them: the kernel knows no others, and the runtimes make 0 of less than one, the system's two hours. */
+const keepAliveDelay = (value: Duration.DurationInput): number => {
+  const seconds = Math.ceil(Duration.toSeconds(duration("keepAlive", value, 0)))
+  if (seconds <= longestKeepAlive) return seconds * 1000
+  const expected = `true, false or a duration of at most ${longestKeepAlive} seconds`
+  throw new InvalidOption({ option: "keepAlive", value, expected })
+}
+
 export const resolve = (options: SocketOptions, transport: Transport, operation: Operation): ResolvedOptions => {
   const { keepAlive = false } = options
-  const delay = typeof keepAlive === "boolean" ? undefined : duration("keepAlive", keepAlive, 0)
+  const delay = typeof keepAlive === "boolean" ? undefined : keepAliveDelay(keepAlive)
   needs(transport, "keepAliveDelay", delay !== undefined, operation)
   const resettable = flag("resettable", options.resettable, false)
   needs(transport, "reset", resettable, operation)
   return {
     noDelay: flag("noDelay", options.noDelay, true),
-    keepAlive: keepAlive === false ? false : delay === undefined ? 0 : Duration.toMillis(delay),
+    keepAlive: keepAlive === false ? false : delay ?? 0,
     readBuffer: whole("readBuffer", options.readBuffer, 262144, 1, "a number of bytes from 1"),
     writeBuffer: whole("writeBuffer", options.writeBuffer, 65536, 1, "a number of bytes from 1"),
     readTimeout: duration("readTimeout", options.readTimeout, Duration.infinity),

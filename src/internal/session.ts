@@ -13,6 +13,7 @@ import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
+import type { Operation, SocketErrorProps } from "./socketError.ts"
 import type { ServerMetrics, Traffic } from "./serverMetrics.ts"
 import type { Watched } from "./watch.ts"
 
@@ -51,6 +52,8 @@ export interface ConnectionInfo extends ConnectionStats {
   readonly localAddress: SocketAddress
   readonly state: "waiting" | "active" | "closing"
 }
+
+const ofConnections: ReadonlySet<Operation> = new Set(["read", "write", "decode"])
 
 const nothing: Traffic = { read: 0, written: 0 }
 
@@ -121,16 +124,21 @@ export class Session extends Entry implements Member, Watched {
     this.connection.unsafeReset()
   }
 
+  /** Whether it is an error of this connection, and not of another one, to a backend say. A decoder by itself knows none. */
+  isOwn(error: unknown): error is NetError {
+    if (!isNetError(error)) return false
+    const { address = this.connection.remoteAddress, operation } = error as Partial<SocketErrorProps>
+    return operation !== undefined && ofConnections.has(operation) && address === this.connection.remoteAddress
+  }
+
   reasonOf(exit: Exit.Exit<unknown, unknown>): EndReason {
     if (this.ending !== undefined) return this.ending
     if (exit._tag === "Success") return "completed"
     if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
     const failure = Cause.failureOption(exit.cause)
-    if (failure._tag === "None" || !isNetError(failure.value)) return "failed"
-    const { _tag, address } = failure.value as { readonly _tag: string; readonly address?: unknown }
+    if (failure._tag === "None" || !this.isOwn(failure.value)) return "failed"
+    const { _tag } = failure.value
     if (_tag === "ConnectionClosed" && this.connection.inbound.retiring) return "draining"
-    // Those of another connection, to a backend say, are no limit of this one.
-    if (address !== this.connection.remoteAddress) return "connectionError"
     return _tag === "ReadTimeout" ? "readTimeout" : _tag === "WriteTimeout" ? "writeTimeout" : "connectionError"
   }
 }

@@ -6,6 +6,7 @@
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import { longestSleep } from "./deadlines.ts"
 
 /** Something to look at. */
 export interface Watched {
@@ -62,7 +63,7 @@ export class Watch {
       ? Effect.async<void>((resume) => {
         this.#wake = () => resume(Effect.void)
       })
-      : this.#clock.sleep(Duration.millis(Math.min(first.lookAt - now, this.#shortest)))
+      : this.#clock.sleep(Duration.millis(Math.min(first.lookAt - now, this.#shortest, longestSleep)))
   }).pipe(Effect.forever)
 
   /** Puts an entry where it belongs, from a place that is free or its own. */
