@@ -173,6 +173,10 @@ describe("Connection", () => {
       const error = yield* Effect.flip(client.readUntil("\n", { maxLength: 64 }))
       expect(error).toMatchObject({ _tag: "MessageTooLarge", limit: 64 })
       expect((yield* client.readExactly(100)).length).toBe(100)
+      for (const maxLength of [Number.NaN, 0, -1]) {
+        const exit = yield* Effect.exit(client.readUntil("\n", { maxLength }))
+        expect(exit).toMatchObject({ cause: { _tag: "Die", defect: { _tag: "InvalidOption", option: "maxLength" } } })
+      }
     }))
 
   onMemory("small writes of one turn leave as one, in order", () =>

@@ -121,7 +121,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   }
 
   get ended(): Connection["ended"] {
-    return Effect.async((resume) => {
+    return cancelable((resume) => {
       const { inbound } = this
       const settle = () => resume(inbound.ended ? Effect.void : inbound.failure!())
       if (inbound.ended || inbound.failure !== undefined) return settle()

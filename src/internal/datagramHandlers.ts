@@ -6,6 +6,7 @@
 import * as Cause from "effect/Cause"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
@@ -13,6 +14,7 @@ import * as Runtime from "effect/Runtime"
 import type * as Scope from "effect/Scope"
 import { isNetError } from "../NetError.ts"
 import type { Status } from "../Server.ts"
+import type { InetAddress } from "../SocketAddress.ts"
 import type { Datagram, UdpSocket } from "../UdpSocket.ts"
 import type { Reply } from "../UdpServer.ts"
 import type { DatagramSocketImpl } from "./datagramSocket.ts"
@@ -182,9 +184,14 @@ export class DatagramHandlers {
   #report(datagram: Datagram, cause: Cause.Cause<unknown>): void {
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
-    const log = failure._tag === "Some" && isNetError(failure.value) ? Effect.logDebug : Effect.logError
+    const log = failure._tag === "Some" && isOfSender(failure.value, datagram.from) ? Effect.logDebug : Effect.logError
     this.#fork(
       Effect.annotateLogs(log("datagram handler failed", cause), "remoteAddress", String(datagram.from))
     )
   }
 }
+
+/** Whether it is the network's word on an answer to that sender, and no fault of the handler, or of a service that this asks. */
+const isOfSender = (error: unknown, sender: InetAddress): boolean =>
+  isNetError(error) && error._tag !== "MessageTooLarge" && error._tag !== "InvalidOption" &&
+  Equal.equals((error as { readonly address?: unknown }).address, sender)

@@ -112,6 +112,9 @@ export const until = (
   if (pattern.length === 0) {
     return Effect.die(new InvalidOption({ option: "delimiter", value: "", expected: "at least one byte" }))
   }
+  if (!(limit >= 1)) {
+    return Effect.die(new InvalidOption({ option: "maxLength", value: limit, expected: "a number of bytes from 1" }))
+  }
   return Effect.suspend(() => {
     const { queue } = inbound
     // How far the search has got; it begins anew when another reader has taken bytes meanwhile.
