@@ -6,6 +6,7 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Config from "effect/Config"
+import type * as Context from "effect/Context"
 import * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -214,12 +215,37 @@ export const run = <R>(self: Server<R, Started>): Effect.Effect<never, BindError
   Effect.scoped(Effect.zipRight(self.serve, Effect.never)) as Effect.Effect<never, BindError, Network | R>
 
 /**
- * The server as a Layer: it runs while the Layer lives.
+ * The server as a Layer: it runs while the Layer lives. With a tag the Layer gives what was started under it: the address, the figures, the controls.
+ *
+ * @example
+ * ```ts
+ * import { Context, Effect, Stream } from "effect"
+ * import { Server } from "effect-netkit"
+ *
+ * class Echo extends Context.Tag("Echo")<Echo, Server.Running>() {}
+ *
+ * const echo = Server.make({
+ *   listen: "127.0.0.1:0",
+ *   handler: (connection) => Stream.run(connection.stream, connection.sink)
+ * })
+ *
+ * const program = Effect.flatMap(Echo, ({ address }) => Effect.log(`ready on ${address}`)).pipe(
+ *   Effect.provide(Server.layer(Echo, echo))
+ * )
+ * ```
  *
  * @category running
  */
-export const layer = <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>> =>
-  Layer.scopedDiscard(self.serve) as Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
+export const layer: {
+  <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
+  <I, A extends Started, R>(
+    tag: Context.Tag<I, A>,
+    self: Server<R, NoInfer<A>>
+  ): Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>>
+} = <I, A extends Started, R>(...args: [Server<R, A>] | [Context.Tag<I, A>, Server<R, A>]) => {
+  const started = args.length === 1 ? Layer.scopedDiscard(args[0].serve) : Layer.scoped(args[0], args[1].serve)
+  return started as Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>>
+}
 
 /**
  * What of a server can be configured: all its options but the handler. Of addresses, one.
@@ -272,7 +298,7 @@ export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings
 export const layerConfig = <R>(
   server: Config.Config<Server<R, Started>>
 ): Layer.Layer<never, BindError | ConfigError.ConfigError, Network | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(Effect.map(server, layer))
+  Layer.unwrapEffect(Effect.map(server, (self) => layer(self)))
 
 /**
  * Completes when the server whose handler runs drains; never outside of a server. For handlers that wait for something else than the

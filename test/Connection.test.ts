@@ -261,5 +261,12 @@ describe("Connection", () => {
       const { client } = yield* pair()
       expect(Connection.isConnection(client)).toBe(true)
       expect(Connection.isConnection({})).toBe(false)
+      yield* client.write("12345")
+      expect(JSON.parse(JSON.stringify(client))).toMatchObject({
+        _id: "Connection",
+        remoteAddress: String(client.remoteAddress),
+        bytesWritten: 5
+      })
+      expect(String(client)).toContain(String(client.localAddress))
     }))
 })

@@ -209,6 +209,22 @@ describe("Server", () => {
       expect(Server.isServer(server)).toBe(true)
     }))
 
+  onMemory("runs as a Layer that gives what was started", () => {
+    class Up extends Context.Tag("Up")<Up, Server.Running>() {}
+    const server = Server.make({ listen: { port: 0 }, handler: (connection) => connection.write("up") })
+    const asked = Effect.scoped(Effect.gen(function* () {
+      const { address, status } = yield* Up
+      const client = yield* Net.connect(address)
+      expect(new TextDecoder().decode(yield* client.readExactly(2))).toBe("up")
+      expect((yield* status).accepted).toBe(1)
+      return address
+    }))
+    return Effect.gen(function* () {
+      const address = yield* Effect.provide(asked, Server.layer(Up, server))
+      expect((yield* Effect.flip(Net.connect(address)))._tag).toBe("ConnectionRefused")
+    })
+  })
+
   onMemory("checks its options before it listens", () =>
     Effect.gen(function* () {
       for (

@@ -8,6 +8,7 @@ import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Inspectable from "effect/Inspectable"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import type { Connection, ConnectionStats } from "../Connection.ts"
@@ -48,7 +49,7 @@ const writeKinds: ReadonlySet<ErrorKind> = new Set(["ConnectionReset", "BrokenPi
 /** Milliseconds. Longer than almost any round trip of the Internet. */
 const roundTrip = 200
 
-export class ConnectionImpl implements Connection, StreamEvents {
+export class ConnectionImpl extends Inspectable.Class implements Connection, StreamEvents {
   readonly [TypeId]: TypeId = TypeId
   /** Called once when the descriptor has been released. */
   onReleased: (() => void) | undefined = undefined
@@ -70,6 +71,7 @@ export class ConnectionImpl implements Connection, StreamEvents {
   #stream: Connection["stream"] | undefined
 
   constructor(handle: StreamHandle, environment: Environment) {
+    super()
     this.#handle = handle
     this.#environment = environment
     const { clock, readBuffer, readDeadlines, waits, writeBuffer, writeDeadlines } = environment
@@ -98,6 +100,11 @@ export class ConnectionImpl implements Connection, StreamEvents {
       unsent: this.unsent,
       age: Duration.millis(this.#environment.clock.unsafeCurrentTimeMillis() - this.openedAt)
     }
+  }
+
+  toJSON(): unknown {
+    const { figures, localAddress, remoteAddress } = this
+    return { _id: "Connection", localAddress: String(localAddress), remoteAddress: String(remoteAddress), ...figures }
   }
 
   get stats(): Effect.Effect<ConnectionStats> {
