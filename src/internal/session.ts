@@ -11,6 +11,7 @@ import { isNetError, type NetError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
+import { isDrained } from "./draining.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
 import type { ServerMetrics, Traffic } from "./serverMetrics.ts"
@@ -125,10 +126,10 @@ export class Session extends Entry implements Member, Watched {
     if (this.ending !== undefined) return this.ending
     if (exit._tag === "Success") return "completed"
     if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
+    if (isDrained(exit.cause)) return "draining"
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "None" || !isNetError(failure.value)) return "failed"
     const { _tag, address } = failure.value as { readonly _tag: string; readonly address?: unknown }
-    if (_tag === "ConnectionClosed" && this.connection.inbound.retiring) return "draining"
     // Those of another connection, to a backend say, are no limit of this one.
     if (address !== this.connection.remoteAddress) return "connectionError"
     return _tag === "ReadTimeout" ? "readTimeout" : _tag === "WriteTimeout" ? "writeTimeout" : "connectionError"
