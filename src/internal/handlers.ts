@@ -64,7 +64,8 @@ export class Handlers implements Timekeeper, Enforcer {
     readTimeout: 0,
     writeTimeout: 0,
     throughputTooLow: 0,
-    expired: 0
+    expired: 0,
+    rateLimited: 0
   }
   #active = 0
   #stopped = false

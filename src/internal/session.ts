@@ -19,7 +19,7 @@ import type { Watched } from "./watch.ts"
 
 /**
  * Why a connection of a server has ended: its handler succeeded, failed by itself (a defect counts), failed with an error of the connection, or was
- * interrupted; or the server was draining, or cut it off; or one of its time limits was reached.
+ * interrupted; or the server was draining, or cut it off; or one of its time limits was reached, or the rate of a `Middleware`.
  *
  * @category models
  */
@@ -36,6 +36,7 @@ export type EndReason =
   | "writeTimeout"
   | "throughputTooLow"
   | "expired"
+  | "rateLimited"
 
 /** Who keeps the time of a session. */
 export interface Timekeeper {
@@ -54,6 +55,13 @@ export interface ConnectionInfo extends ConnectionStats {
 }
 
 const nothing: Traffic = { read: 0, written: 0 }
+
+/** The limits that are told by the error that a handler ends with. */
+const limits: ReadonlyMap<string, EndReason> = new Map([
+  ["ReadTimeout", "readTimeout"],
+  ["WriteTimeout", "writeTimeout"],
+  ["RateLimited", "rateLimited"]
+])
 
 export class Session extends Entry implements Member, Watched {
   readonly connection: ConnectionImpl
@@ -132,6 +140,6 @@ export class Session extends Entry implements Member, Watched {
     const { _tag, address } = failure.value as { readonly _tag: string; readonly address?: unknown }
     // Those of another connection, to a backend say, are no limit of this one.
     if (address !== this.connection.remoteAddress) return "connectionError"
-    return _tag === "ReadTimeout" ? "readTimeout" : _tag === "WriteTimeout" ? "writeTimeout" : "connectionError"
+    return limits.get(_tag) ?? "connectionError"
   }
 }
