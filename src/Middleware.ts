@@ -16,6 +16,7 @@ import type { Connection } from "./Connection.ts"
 import * as Framed from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
 import type { HandlerOptions, OnMessage, Reply } from "./FramedServer.ts"
+import { isDrained } from "./internal/draining.ts"
 import { duration } from "./internal/options.ts"
 import { type RateLimitOptions, Rates, resolve } from "./internal/rates.ts"
 import { spanName, traced } from "./internal/tracing.ts"
@@ -46,6 +47,7 @@ export interface LoggingOptions {
 
 /**
  * Logs the end of each connection with bytes, duration and outcome, and annotates all that the handler logs with `remoteAddress`.
+ * The outcome is `done`, `interrupted`, `the server drains`, or the failure.
  *
  * @example
  * ```ts
@@ -85,6 +87,7 @@ export const logging =
 
 const outcome = (exit: Exit.Exit<unknown, unknown>): string => {
   if (exit._tag === "Success") return "done"
+  if (isDrained(exit.cause)) return "the server drains"
   return Cause.isInterruptedOnly(exit.cause) ? "interrupted" : Cause.pretty(exit.cause).split("\n", 1)[0]!
 }
 
@@ -101,6 +104,7 @@ export interface TracingOptions {
 /**
  * A span for each connection, with the attributes of OpenTelemetry's semantic conventions: `network.transport`, `network.peer.address`,
  * `network.peer.port`, `network.local.address`, `network.local.port`, and at its end `netkit.bytes_read` and `netkit.bytes_written`.
+ * The handler's failure is that of the span, unless its server's drain has ended it: then the span is a success with `netkit.end` `draining`.
  * A `Server` does this by itself where a tracer is set when it starts; this is for spans with a name and attributes of one's own.
  *
  * @category middleware

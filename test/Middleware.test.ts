@@ -100,6 +100,30 @@ describe("rateLimit", () => {
       expect(yield* Effect.replicateEffect(ask(address, "hello"), 2)).toEqual(["hello", ""])
     })))
 
+  it.effect("is told from trouble of the network, as is that of messages", () =>
+    inMemory(Effect.gen(function* () {
+      const rate = { limit: 1, window: "10 seconds" } as const
+      const handlers: ReadonlyArray<Middleware.Handler<unknown>> = [
+        Middleware.rateLimit(rate)(echo),
+        FramedServer.handler({
+          codec: lines,
+          handler: Middleware.messageRate({ ...rate, overflow: "fail" })(() => (line: string) => line)
+        })
+      ]
+      const ends = yield* Effect.forEach(handlers, (handler) =>
+        Effect.gen(function* () {
+          const server = yield* Server.serve(Server.make({ listen: "127.0.0.1:0", handler }))
+          yield* Effect.replicateEffect(ask(server.address, "a\nb\n"), 3)
+          yield* server.awaitConnections("==", 0)
+          const { completed, connectionError, rateLimited } = (yield* server.status).ended
+          return { completed, connectionError, rateLimited }
+        }))
+      expect(ends).toEqual([
+        { completed: 1, connectionError: 0, rateLimited: 2 },
+        { completed: 0, connectionError: 0, rateLimited: 3 }
+      ])
+    })))
+
   it.effect("counts by a key of one's own", () =>
     inMemory(Effect.gen(function* () {
       const key = ({ remoteAddress }: Connection.Connection) => remoteAddress

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
-import { type Connection, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
+import { Cause, Deferred, Duration, Effect, Exit, Fiber, Layer, Logger, Option, Scope, TestClock } from "effect"
+import { type Connection, Framed, FramedServer, Framing, Middleware, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 import { RuntimeNetwork } from "effect-netkit/runtime"
+import { recording } from "./support/tracer.ts"
 
 type Body = () => Effect.Effect<unknown, unknown, Scope.Scope | Network.Network>
 
@@ -46,6 +47,20 @@ const refused = (address: Server.Running["address"]) =>
   until(Effect.map(Effect.exit(Effect.scoped(Net.connect(address))), Exit.isFailure))
 
 const lines = Framing.lines().pipe(Framing.text())
+
+/** A server with a tracer and a log of the ends of its connections. */
+const watched = (handler: Middleware.Handler<unknown, never>) =>
+  Effect.gen(function* () {
+    const { spans, tracer } = recording()
+    const logged: Array<string> = []
+    const logger = Logger.make(({ cause, logLevel, message }) => {
+      logged.push([logLevel.label, message, Cause.isEmpty(cause) ? "" : Cause.pretty(cause)].join(" ").trim())
+    })
+    const server = yield* Server.serve(Server.make({ listen, handler: Middleware.logging({ level: "Info" })(handler) }))
+      .pipe(Effect.withTracer(tracer), Effect.provide(Logger.replace(Logger.defaultLogger, logger)))
+    const ended = Effect.map(server.status, ({ ended }) => ended)
+    return { ended, logged, server, spans }
+  })
 
 describe("A drain", () => {
   everywhere(
@@ -95,6 +110,61 @@ describe("A drain", () => {
         expect(yield* Fiber.join(stopping)).toMatchObject({ finished: 1, closedIdle: 0, cutOff: 0 })
       })
   )
+
+  everywhere(
+    "is no error of the connections that it ends, idle or busy: not in spans, nor in log lines",
+    () =>
+      Effect.gen(function* () {
+        const { ended, server, spans, logged } = yield* watched(FramedServer.handler({
+          codec: lines,
+          handler: () => (line) => line === "slow" ? Effect.as(Deferred.await(gate), "slow") : line
+        }))
+        const gate = yield* Deferred.make<void>()
+        const idle = yield* Framed.connect(server.address, lines)
+        expect(yield* idle.request("a")).toBe("a")
+        const busy = yield* Framed.connect(server.address, lines)
+        yield* busy.send("slow")
+        yield* active(server, 2)
+        yield* settle
+        const stopping = yield* Effect.fork(server.stop)
+        yield* refused(server.address)
+        yield* settle
+        yield* Deferred.succeed(gate, undefined)
+        expect(yield* busy.receive).toEqual(Option.some("slow"))
+        expect(yield* Fiber.join(stopping)).toMatchObject({ finished: 1, closedIdle: 1, cutOff: 0 })
+        expect(yield* ended).toMatchObject({ draining: 2 })
+        for (const { attributes, status } of spans) {
+          expect(attributes.get("netkit.end")).toBe("draining")
+          expect(attributes.get("netkit.bytes_written")).toBeGreaterThan(0)
+          expect(status).toMatchObject({ _tag: "Ended", exit: Exit.void })
+        }
+        expect(spans).toHaveLength(2)
+        expect(logged).toEqual(Array(2).fill("INFO connection ended: the server drains"))
+      })
+  )
+
+  everywhere("hides no failure that is not its own", () =>
+    Effect.gen(function* () {
+      const failures: Record<string, (connection: Connection.Connection) => Effect.Effect<unknown, unknown>> = {
+        failed: ({ read }) => Effect.mapError(read, () => new Error("mine")),
+        defect: ({ read }) => Effect.ensuring(read, Effect.die("mine")),
+        closed: ({ close, read }) => Effect.zipRight(Effect.zipRight(close, Server.draining), read),
+        another: ({ read, shutdown, write }) =>
+          Effect.catchAll(read, () => Effect.zipRight(shutdown, write("too late")))
+      }
+      for (const [name, handler] of Object.entries(failures)) {
+        const { ended, server, spans, logged } = yield* watched(handler)
+        yield* Net.connect(server.address)
+        yield* active(server, 1)
+        yield* settle
+        yield* server.stop
+        const [span] = spans
+        expect([name, span!.status]).toMatchObject([name, { exit: { _tag: "Failure" } }])
+        expect(span!.attributes.has("netkit.end")).toBe(false)
+        expect(yield* ended).toMatchObject({ draining: 0 })
+        expect(logged).toContainEqual(expect.stringMatching(/^INFO connection ended: .*(mine|closed by this side)/))
+      }
+    }))
 
   everywhere("waits for the rest of a message that has come in part", () =>
     Effect.gen(function* () {

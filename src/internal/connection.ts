@@ -18,6 +18,7 @@ import * as NetError from "../NetError.ts"
 import { fromEndpoint, type SocketAddress } from "../SocketAddress.ts"
 import type { StreamEvents, StreamHandle, Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
+import { Drained } from "./draining.ts"
 import { Inbound } from "./inbound.ts"
 import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
@@ -221,9 +222,9 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
     return (enabled) => Effect.sync(() => this.#handle.setNoDelay(enabled))
   }
 
-  /** Reads fail once what has come is read; writing goes on. Whether one waits between two messages just now. */
+  /** Reads fail once what has come is read, by default for a drain; writing goes on. Whether one waits between two messages just now. */
   unsafeRetire(error?: NetError.ReadError): boolean {
-    return this.inbound.retire(() => error === undefined ? this.#closedByUs("read") : failing(error))
+    return this.inbound.retire(() => failing(error ?? new Drained({ operation: "read", address: this.remoteAddress })))
   }
 
   /** Reads fail with this from now on, after what has come, or writes do. */

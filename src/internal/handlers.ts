@@ -64,7 +64,8 @@ export class Handlers implements Timekeeper, Enforcer {
     readTimeout: 0,
     writeTimeout: 0,
     throughputTooLow: 0,
-    expired: 0
+    expired: 0,
+    rateLimited: 0
   }
   #active = 0
   #stopped = false
@@ -208,7 +209,7 @@ export class Handlers implements Timekeeper, Enforcer {
     if (inbound.waits !== undefined) inbound.waits.owner = undefined
     session.ending = session.reasonOf(exit)
     session.metrics.handled(this.#clock.unsafeCurrentTimeMillis() - session.startedAt)
-    if (exit._tag === "Failure") this.#report(session, exit.cause)
+    if (exit._tag === "Failure" && session.ending !== "draining") this.#report(session, exit.cause)
     if (!scope.used) return this.#close(session)
     this.fork(heard(scope.close(exit))).addObserver((closed) => {
       if (closed._tag === "Failure") this.#report(session, closed.cause)

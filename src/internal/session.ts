@@ -11,6 +11,7 @@ import { isNetError, type NetError } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { Entry } from "./deadlines.ts"
+import { isDrained } from "./draining.ts"
 import { LazyScope } from "./lazyScope.ts"
 import type { Member } from "./liveSet.ts"
 import type { Operation, SocketErrorProps } from "./socketError.ts"
@@ -19,7 +20,7 @@ import type { Watched } from "./watch.ts"
 
 /**
  * Why a connection of a server has ended: its handler succeeded, failed by itself (a defect counts), failed with an error of the connection, or was
- * interrupted; or the server was draining, or cut it off; or one of its time limits was reached.
+ * interrupted; or the server was draining, or cut it off; or one of its time limits was reached, or the rate of a `Middleware`.
  *
  * @category models
  */
@@ -36,6 +37,7 @@ export type EndReason =
   | "writeTimeout"
   | "throughputTooLow"
   | "expired"
+  | "rateLimited"
 
 /** Who keeps the time of a session. */
 export interface Timekeeper {
@@ -56,6 +58,13 @@ export interface ConnectionInfo extends ConnectionStats {
 const ofConnections: ReadonlySet<Operation> = new Set(["read", "write", "decode"])
 
 const nothing: Traffic = { read: 0, written: 0 }
+
+/** The limits that are told by the error that a handler ends with. */
+const limits: ReadonlyMap<string, EndReason> = new Map([
+  ["ReadTimeout", "readTimeout"],
+  ["WriteTimeout", "writeTimeout"],
+  ["RateLimited", "rateLimited"]
+])
 
 export class Session extends Entry implements Member, Watched {
   readonly connection: ConnectionImpl
@@ -135,10 +144,9 @@ export class Session extends Entry implements Member, Watched {
     if (this.ending !== undefined) return this.ending
     if (exit._tag === "Success") return "completed"
     if (Cause.isInterruptedOnly(exit.cause)) return "interrupted"
+    if (isDrained(exit.cause)) return "draining"
     const failure = Cause.failureOption(exit.cause)
     if (failure._tag === "None" || !this.isOwn(failure.value)) return "failed"
-    const { _tag } = failure.value
-    if (_tag === "ConnectionClosed" && this.connection.inbound.retiring) return "draining"
-    return _tag === "ReadTimeout" ? "readTimeout" : _tag === "WriteTimeout" ? "writeTimeout" : "connectionError"
+    return limits.get(failure.value._tag) ?? "connectionError"
   }
 }
