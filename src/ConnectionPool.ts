@@ -61,8 +61,9 @@ export interface ConnectionPool<A, out E = never> {
   /**
    * Lends a connection to an effect. Afterwards it goes back to the pool if the effect ended in success, or in an error that is not the
    * connection's. After an interruption (a reply may be half read), a defect, or an error that `invalidateOn` says yes to, it is closed.
-   * So is one that has ended, or on which bytes are left. A use that gives up on a reply and yet succeeds (`Effect.timeoutOption` within
-   * it, a race) has to `invalidate` it, unless that was a `request` of a `Framed`, which is seen.
+   * So is one that has ended, or on which bytes are left. A message that its codec refuses closes it only if the use had written something
+   * before: nothing of the message itself was, but the answer to another may be on its way. A use that gives up on a reply and yet succeeds
+   * (`Effect.timeoutOption` within it, a race) has to `invalidate` it, unless that was a `request` of a `Framed`, which is seen.
    *
    * Of idle connections the one used last is lent first. Where there is none, one is opened if there is room, and who waits is served in
    * order, by whatever comes first: one opened or one given back. If opening fails, who waits longest fails with its error. Interrupting an

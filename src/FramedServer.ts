@@ -48,9 +48,9 @@ export interface HandlerOptions<Out, In, E, R> {
   /** Called once a connection, for the function that handles its messages; an effect where setting up takes one. */
   readonly handler: (
     session: Framed<Out, In>
-  ) => OnMessage<Out, In, E, R> | Effect.Effect<OnMessage<Out, In, E, R>, E, R>
+  ) => OnMessage<Out, NoInfer<In>, E, R> | Effect.Effect<OnMessage<Out, NoInfer<In>, E, R>, E, R>
   /** Default `"close"`. */
-  readonly onFrameError?: OnFrameError<In> | undefined
+  readonly onFrameError?: OnFrameError<NoInfer<In>> | undefined
 }
 
 /**

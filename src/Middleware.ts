@@ -15,7 +15,7 @@ import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
 import * as Framed from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
-import type { HandlerOptions, OnMessage, Reply } from "./FramedServer.ts"
+import type { OnMessage, Reply } from "./FramedServer.ts"
 import { isDrained } from "./internal/draining.ts"
 import { duration } from "./internal/options.ts"
 import { type RateLimitOptions, Rates, resolve } from "./internal/rates.ts"
@@ -142,7 +142,9 @@ const limited = ({ remoteAddress: address }: Connection, wait: number): RateLimi
  *
  * @category models
  */
-export type MessageHandler<Out, In, E = never, R = never> = HandlerOptions<Out, In, E, R>["handler"]
+export type MessageHandler<Out, In, E = never, R = never> = (
+  session: Framed.Framed<Out, In>
+) => OnMessage<Out, In, E, R> | Effect.Effect<OnMessage<Out, In, E, R>, E, R>
 
 /**
  * @category options
@@ -181,16 +183,17 @@ export const messageRate = <Message = unknown, Refusal = never>(
   if (typeof overflow !== "function" && overflow !== "wait" && overflow !== "fail") {
     throw new InvalidOption({ option: "overflow", value: overflow, expected: '"wait", "fail" or a function' })
   }
-  return <Out extends Message, In, E, R>(
+  return <Out extends Message, In, E = never, R = never>(
     handler: MessageHandler<Out, In | Refusal, E, R>
-  ): MessageHandler<Out, In | Refusal, E | RateLimited, R> =>
+  ): MessageHandler<Out, Exclude<In, void> | Refusal, E | RateLimited, R> =>
   (session) =>
     Effect.gen(function* () {
       const clock = yield* Effect.clock
-      const made = handler(session)
+      // Where a handler may give nothing, `In` is inferred with it.
+      const made = (handler as MessageHandler<Out, Exclude<In, void> | Refusal, E, R>)(session)
       const onMessage = Effect.isEffect(made) ? yield* made : made
       const rates = new Rates(rate)
-      const paced: OnMessage<Out, In | Refusal, E | RateLimited, R> = (message) => {
+      const paced: OnMessage<Out, Exclude<In, void> | Refusal, E | RateLimited, R> = (message) => {
         const wait = rates.take(undefined, clock.unsafeCurrentTimeMillis())
         if (wait === 0) return onMessage(message)
         const retryAfter = Duration.millis(wait)

@@ -87,7 +87,9 @@ export interface Running extends Server.Started {
  *
  * @category constructors
  */
-export const make = <E = never, R = never>(options: UdpServerOptions<E, R>): UdpServer<Exclude<R, Scope.Scope>> => ({
+export const make = <E = never, R = never>(
+  options: UdpServerOptions<E, R>
+): UdpServer<Exclude<NoInfer<R>, Scope.Scope>> => ({
   [Server.TypeId]: { _R: (_) => _ },
   serve: start(options)
 })

@@ -102,6 +102,51 @@ describe("ConnectionPool of connections", () => {
       })
   )
 
+  const short = Framing.lines({ maxFrameLength: 5 }).pipe(Framing.text())
+  const refused = "longer than that"
+  const refusals: ReadonlyArray<
+    readonly [string, (framed: Framed.Framed<string>) => Effect.Effect<unknown, unknown>, "kept" | "closed"]
+  > = [
+    ["a request", (framed) => framed.request(refused), "kept"],
+    [
+      "one that is told in the caller's words",
+      (framed) => Effect.mapError(framed.send(refused), (cause) => new Error("no such key", { cause })),
+      "kept"
+    ],
+    ["one of many", (framed) => framed.sendAll(["a", refused]), "kept"],
+    [
+      "one behind another, whose answer is to come",
+      (framed) => Effect.zipRight(framed.send("a"), framed.send(refused)),
+      "closed"
+    ],
+    [
+      "one beside an error of the connection",
+      (framed) =>
+        Effect.zip(Effect.flip(framed.request(refused)), framed.connection.close).pipe(
+          Effect.zipRight(framed.request("a"))
+        ),
+      "closed"
+    ]
+  ]
+  for (const [name, use, fate] of refusals) {
+    onMemory(`a message that the codec refuses, ${name}: ${fate}`, () =>
+      Effect.gen(function* () {
+        const pool = yield* ConnectionPool.make({ acquire: Framed.connect(yield* echo(), short) })
+        expect(yield* pool.use((framed) => framed.request("first"))).toBe("first")
+        yield* Effect.flip(pool.use(use))
+        expect(yield* pool.use((framed) => framed.request("next"))).toBe("next")
+        expect((yield* pool.status).created).toBe(fate === "kept" ? 1 : 2)
+      }))
+  }
+
+  onMemory("`invalidateOn` is asked about refused messages too", () =>
+    Effect.gen(function* () {
+      const acquire = Framed.connect(yield* echo(), short)
+      const pool = yield* ConnectionPool.make({ acquire, invalidateOn: ConnectionPool.isConnectionError })
+      yield* Effect.flip(Effect.scoped(Effect.flatMap(pool.get, (framed) => framed.request(refused))))
+      expect(yield* pool.status).toMatchObject({ idle: 0, discarded: { failed: 1 } })
+    }))
+
   onMemory("a session tells its connection", () =>
     Effect.gen(function* () {
       const address = yield* echo()

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Option, type Scope, Stream } from "effect"
+import { Chunk, Deferred, Effect, Either, Exit, Fiber, Option, Schema, type Scope, Stream } from "effect"
 import * as fc from "effect/FastCheck"
 import { Framed, FramedServer, Framing, Net, type Network, Server } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
@@ -302,6 +302,47 @@ describe("FramedServer", () => {
         expect(got.slice(0, replies.length)).toEqual(replies)
       }))
   }
+
+  const Reply = Schema.Union(
+    Schema.Struct({ id: Schema.Int, result: Schema.Number }),
+    Schema.Struct({ id: Schema.Int, error: Schema.String })
+  )
+  const numbers = Framing.lines().pipe(Framing.json, Framing.schema(Schema.Int, Reply), Framing.either)
+
+  onMemory("replies of several kinds may come from a handler that names no message", () =>
+    Effect.gen(function* () {
+      const { address } = yield* Server.serve(FramedServer.make({
+        listen: { port: 0 },
+        codec: numbers,
+        onFrameError: () => ({ id: 0, error: "no line" }),
+        handler: (_) =>
+          Either.match({
+            onLeft: ({ _tag }) => Effect.succeed({ id: 0, error: _tag }),
+            onRight: (n) => Effect.succeed({ id: n, result: 1 })
+          })
+      }))
+      const client = yield* Framed.connect(address, Framing.lines().pipe(Framing.json))
+      yield* client.sendAll([7, "seven"])
+      yield* client.connection.shutdown
+      expect(Chunk.toArray(yield* Stream.runCollect(client.messages))).toEqual([
+        { id: 7, result: 1 },
+        { id: 0, error: "FrameMalformed" }
+      ])
+    }))
+
+  it("a reply is what the codec encodes, and nothing that a handler makes of it", () => {
+    const listen = { port: 0 }
+    // @ts-expect-error a length is no line
+    FramedServer.make({ listen, codec: lines, handler: () => (line) => line.length })
+    // @ts-expect-error nor is it out of an effect
+    FramedServer.make({ listen, codec: lines, handler: () => (line) => Effect.succeed(line.length) })
+    // @ts-expect-error nor where setting up takes an effect
+    FramedServer.make({ listen, codec: lines, handler: () => Effect.succeed((line: string) => line.length) })
+    // @ts-expect-error nor after bytes that are no frames
+    FramedServer.make({ listen, codec: lines, onFrameError: (error) => error.offset, handler: () => (line) => line })
+    // @ts-expect-error one kind is wrong
+    FramedServer.handler({ codec: numbers, handler: () => () => Effect.succeed({ id: 1, reslt: 1 }) })
+  })
 
   it.effect.prop(
     "answers in order, however the messages are cut and whatever has to be waited for",

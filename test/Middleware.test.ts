@@ -168,6 +168,34 @@ describe("messageRate", () => {
       const address = yield* served("fail")
       expect(yield* ask(address, "a\nb\nc\nd\n")).toBe("A\nB\n")
     })))
+
+  it.effect("goes around handlers of plain replies, and of none", () => {
+    const wait = Middleware.messageRate({ limit: 2, window: "2 seconds" })
+    const slow = Middleware.messageRate({ limit: 2, window: "2 seconds", overflow: () => "slow down" })
+    const wrong = Middleware.messageRate({ limit: 2, window: "2 seconds", overflow: () => 1 })
+    const listen = "127.0.0.1:0"
+    const codec = lines
+    const all: Server.Server = FramedServer.make({ listen, codec, handler: slow(() => (line) => line.toUpperCase()) })
+    const some: Server.Server = FramedServer.make({
+      listen,
+      codec,
+      handler: slow((session) => (line) => line === "a" ? session.send("one") : line === "b" ? undefined : line)
+    })
+    const none: Server.Server = FramedServer.make({ listen, codec, handler: slow(() => (line) => void line) })
+    const effects: Server.Server = FramedServer.make({ listen, codec, handler: wait(() => () => Effect.void) })
+    // @ts-expect-error a length is no line
+    FramedServer.make({ listen, codec, handler: wait(() => (line: string) => line.length) })
+    // @ts-expect-error nor is a number that is given instead
+    FramedServer.make({ listen, codec, handler: wrong(() => (line: string) => line) })
+    return inMemory(Effect.gen(function* () {
+      const asked = (server: Server.Server, text: string) =>
+        Effect.flatMap(Server.serve(server), ({ address }) => ask(address, text))
+      expect(yield* asked(all, "a\nb\nc\n")).toBe("A\nB\nslow down\n")
+      expect(yield* asked(some, "a\nb\nc\n")).toBe("one\nslow down\n")
+      expect(yield* asked(none, "a\nb\nc\n")).toBe("slow down\n")
+      expect(yield* asked(effects, "a\nb\n")).toBe("")
+    }))
+  })
 })
 
 describe("authenticate", () => {

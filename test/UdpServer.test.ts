@@ -35,6 +35,11 @@ describe("UdpServer", () => {
       expect(yield* server.status).toEqual({ active: 0, waiting: 0, closing: 0, accepted: 4 })
     }))
 
+  it("needs nothing where its handler gives plain answers", () => {
+    const server: Server.Server<never, UdpServer.Running> = UdpServer.make({ listen, handler: () => "text" })
+    expect(Server.isServer(server)).toBe(true)
+  })
+
   onMemory("runs so many handlers, queues so many datagrams, and drops the rest", () =>
     Effect.gen(function* () {
       const handled: Array<string> = []

@@ -29,7 +29,8 @@ export type TypeId = typeof TypeId
 export interface Setup<A, E, R> extends Supply<A, E, R> {
   readonly acquireTimeout: Duration.Duration
   readonly healthCheck: ((item: A) => Effect.Effect<unknown, unknown, R>) | undefined
-  readonly invalidateOn: (error: unknown) => boolean
+  /** `wrote`: the use has sent something, or may have. */
+  readonly spoils: (error: unknown, wrote: boolean) => boolean
 }
 
 type Lent<A> = Item<Content<A>>
@@ -135,6 +136,7 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E> {
 
   #lent(item: Lent<A>): Exit.Exit<Lent<A>> {
     item.used = true
+    item.written = item.watched?.written()
     return Exit.succeed(item)
   }
 
@@ -203,16 +205,17 @@ export class PoolImpl<A, E, R> implements ConnectionPool<A, E> {
     // An `invalidateOn` that throws must not keep the item.
     let reason: DiscardReason | undefined = "failed"
     try {
-      reason = Exit.isSuccess(exit) ? undefined : this.#verdict(exit.cause)
+      reason = Exit.isSuccess(exit) ? undefined : this.#verdict(item, exit.cause)
     } finally {
       this.state.release(item, reason)
     }
   }
 
-  #verdict(cause: Cause.Cause<unknown>): DiscardReason | undefined {
+  #verdict(item: Lent<A>, cause: Cause.Cause<unknown>): DiscardReason | undefined {
     if (Cause.isInterrupted(cause)) return "interrupted"
     if (Cause.isDie(cause)) return "failed"
-    return Chunk.some(Cause.failures(cause), this.#setup.invalidateOn) ? "failed" : undefined
+    const wrote = item.written === undefined || item.written !== item.watched?.written()
+    return Chunk.some(Cause.failures(cause), (error) => this.#setup.spoils(error, wrote)) ? "failed" : undefined
   }
 
   // --- why there is none ---

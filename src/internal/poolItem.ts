@@ -11,6 +11,8 @@ export interface Watched {
   /** `used`: bytes that came before anybody used it are a greeting, and belong to who will. */
   fault(used: boolean): DiscardReason | undefined
   watch(listener: (() => void) | undefined): void
+  /** Bytes written so far. */
+  written(): number
 }
 
 /** What an item tells when its time is up. */
@@ -24,6 +26,8 @@ export class Item<A> extends Entry implements Member {
   state: "idle" | "borrowed" | "gone" = "borrowed"
   /** Somebody has had it. */
   used = false
+  /** Bytes that were written before it was lent, where that can be told. */
+  written: number | undefined = undefined
   /** Why it must not be lent again once it has come back. */
   doomed: DiscardReason | undefined = undefined
   readonly age: Age<A>

@@ -9,7 +9,7 @@ import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type { Connection } from "../Connection.ts"
 import type { Framed } from "../Framed.ts"
-import { InvalidOption, isNetError } from "../NetError.ts"
+import { InvalidOption, isNetError, type NetError } from "../NetError.ts"
 import { makeDeadlines } from "./bind.ts"
 import * as Options from "./options.ts"
 import type { Setup } from "./pool.ts"
@@ -48,7 +48,10 @@ export interface Checks<A, R = never> {
    * `acquireTimeout`, so give one that can hang a shorter timeout of its own.
    */
   readonly healthCheck?: ((connection: NoInfer<A>) => Effect.Effect<unknown, unknown, R>) | undefined
-  /** Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`. */
+  /**
+   * Which errors of a use mean that the connection cannot be lent again. Default: `isConnectionError`, but for a message that the codec
+   * refused to encode before the use had written anything.
+   */
   readonly invalidateOn?: ((error: unknown) => boolean) | undefined
   /**
    * What a session runs over, a connection or a framed one. It is watched while it is idle: at its end, or at bytes that nobody asked for, the
@@ -59,15 +62,25 @@ export interface Checks<A, R = never> {
 
 /** Whether an error leaves the state of its connection unknown. */
 export const isConnectionError = (error: unknown): boolean => {
+  const fault = faultIn(error)
+  if (fault === undefined) return false
+  return !(fault._tag === "PoolTimeout" || fault._tag === "PoolExhausted" || fault._tag === "PoolClosed")
+}
+
+/** The first error on the way along the causes that is of this SDK, or a timeout. */
+const faultIn = (error: unknown): NetError | Cause.TimeoutException | undefined => {
   const seen = new Set<unknown>()
   for (let at = error; at !== undefined && !seen.has(at); at = hasProperty(at, "cause") ? at.cause : undefined) {
-    if (isNetError(at)) {
-      return !(at._tag === "PoolTimeout" || at._tag === "PoolExhausted" || at._tag === "PoolClosed")
-    }
-    if (Cause.isTimeoutException(at)) return true
+    if (isNetError(at) || Cause.isTimeoutException(at)) return at
     seen.add(at)
   }
-  return false
+  return undefined
+}
+
+/** A refused message writes nothing; but the answers to those before it may be on their way. */
+const spoils = (error: unknown, wrote: boolean): boolean => {
+  const fault = faultIn(error)
+  return isConnectionError(error) && (wrote || !hasProperty(fault, "operation") || fault.operation !== "encode")
 }
 
 type Prepared<A, R> = {
@@ -91,11 +104,12 @@ export const prepare = <A, R, R2>(
       lifetime: makeDeadlines(resolved.maxLifetime)
     })
     const opening = yield* makeDeadlines(resolved.openTimeout)
-    const { connection, healthCheck, invalidateOn = isConnectionError } = options
+    const { connection, healthCheck, invalidateOn } = options
+    const judge = invalidateOn === undefined ? spoils : (error: unknown) => invalidateOn(error)
     const runtime = yield* Effect.runtime<Exclude<R, Scope.Scope> | R2>()
     return {
       drainTimeout: resolved.drainTimeout,
-      setup: { ...resolved, timers, opening, runtime, healthCheck, invalidateOn, connection }
+      setup: { ...resolved, timers, opening, runtime, healthCheck, spoils: judge, connection }
     }
   })
 

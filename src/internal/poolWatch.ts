@@ -22,6 +22,7 @@ export const watchedIn = <A>(value: A, channelOf: ((item: A) => Channel) | undef
       if (!used || (connection.inbound.queue.size === 0 && framed?.settled !== false)) return undefined
       return "unexpectedBytes"
     },
-    watch: (listener) => connection.inbound.watch(listener)
+    watch: (listener) => connection.inbound.watch(listener),
+    written: () => connection.outbound.total
   }
 }
