@@ -104,14 +104,29 @@ export class PermissionDenied extends leaf(
 ) {}
 
 /**
- * The process has no descriptors, or the system no memory, left for another socket.
+ * The process has no descriptors, or the system no memory, left for another socket; or, where `resource` says so, no local port that does
+ * not lead to the address already (a closed one holds its own for a minute: TIME-WAIT, RFC 9293, 3.6). Systems say the same of an IPv6
+ * address where they have no IPv6.
  *
  * @category errors
  */
-export class ResourceExhausted extends leaf(
-  "ResourceExhausted",
-  "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets"
-) {}
+export class ResourceExhausted extends Data.TaggedError("ResourceExhausted")<
+  SocketErrorProps & {
+    readonly resource?: "ports" | undefined
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, this.resource === "ports" ? noPort(this) : noDescriptor)
+  }
+}
+
+const noDescriptor = "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets"
+
+const noPort = ({ address }: SocketErrorProps): string =>
+  address?._tag === "InetAddress" && address.host.includes(":")
+    ? "no local port is free, or IPv6 is off; keep connections (a pool), or use another localAddress"
+    : "no local port is free; keep connections (a pool), or use another localAddress"
 
 /**
  * A handshake or record of TLS failed.
