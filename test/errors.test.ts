@@ -3,7 +3,7 @@
  * Those that want another network or other rights are in errorsElsewhere.test.ts.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -13,6 +13,7 @@ import { RuntimeNetwork } from "../adapters/runtime/index.ts"
 import { parseCidr } from "../src/Cidr.ts"
 import * as Net from "../src/Net.ts"
 import type { Network } from "../src/Network.ts"
+import * as SocketAddress from "../src/SocketAddress.ts"
 import { drain, listen, pair, resettablePair, unbuffered } from "./conformance/support.ts"
 import { type Expected, holds } from "./support/expectError.ts"
 import { noPython, python } from "./support/python.ts"
@@ -38,6 +39,12 @@ const row = (
 }
 
 const free = Effect.map(Effect.scoped(listen()), ({ address }) => address)
+
+const portOf = ({ address }: Net.Listener): number => SocketAddress.isInetAddress(address) ? address.port : 0
+
+const noIpv6 = Object.values(networkInterfaces()).flat().some((own) => own?.address === "::1")
+  ? undefined
+  : "this machine has no ::1"
 
 /** A listener that accepts nobody and whose queue is full: to a further SYN there is no answer. */
 const silent = Effect.gen(function* () {
@@ -77,6 +84,30 @@ describe("connect", () => {
     address: "127.0.0.1:9",
     hasCause: true,
     transient: false
+  })
+  describe.each([
+    ["127.0.0.1", { localAddress: "127.0.0.1" }],
+    ["127.0.0.1", {}],
+    ["[::1]", {}]
+  ])("to %s with %j", (host, options) => {
+    row(
+      "from a port that leads there already",
+      Effect.gen(function* () {
+        const { address } = yield* Net.listen(`${host}:0`)
+        const localPort = yield* Effect.scoped(Effect.map(Net.listen(`${host}:0`), portOf))
+        const first = yield* Net.connect(address, { ...options, localPort })
+        expect(String(first.localAddress)).toBe(`${host}:${localPort}`)
+        return yield* Net.connect(address, { ...options, localPort })
+      }),
+      {
+        tag: "AddressInUse",
+        operation: "connect",
+        message: expect.stringContaining("localPort already in use"),
+        hasCause: true,
+        transient: false
+      },
+      host === "[::1]" ? noIpv6 : undefined
+    )
   })
   row("no such path", Net.connect({ path: join(folder, "none.sock") }), {
     tag: "PathNotFound",

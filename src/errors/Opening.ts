@@ -75,13 +75,17 @@ export class NameNotFound extends Data.TaggedError("NameNotFound")<
 export class PathNotFound extends leaf("PathNotFound", "no such path") {}
 
 /**
- * Somebody listens there already; or a path is that of a file which is no socket, and is left alone.
+ * Somebody listens there already; or a path is that of a file which is no socket, and is left alone. Of a connect: the `localPort` that was
+ * asked for is taken.
  *
  * @category errors
  */
 export class AddressInUse extends leaf(
   "AddressInUse",
-  "address already in use; stop the other server or choose another port (0 takes a free one)",
+  ({ operation }) =>
+    operation === "connect"
+      ? "localPort already in use; choose another, or none to be given a free one"
+      : "address already in use; stop the other server or choose another port (0 takes a free one)",
   "address already in use; stop the other server or choose another path"
 ) {}
 

@@ -95,13 +95,14 @@ const tried = (attempts: ReadonlyArray<ConnectError> = []): string => {
 /** An error that says no more than its operation, its address and its cause; `ofPath` is what it says of a Unix domain socket. */
 export const leaf = <Tag extends string>(
   tag: Tag,
-  what: string,
+  what: string | ((self: SocketErrorProps) => string),
   ofPath = what
 ): new (props: SocketErrorProps) => Leaf<Tag> =>
   class extends Data.TaggedError(tag)<SocketErrorProps> {
     readonly [TypeId]: TypeId = TypeId
     override get message(): string {
-      return describe(this, this.address?._tag === "UnixAddress" ? ofPath : what)
+      const said = this.address?._tag === "UnixAddress" ? ofPath : what
+      return describe(this, typeof said === "string" ? said : said(this))
     }
   }
 
