@@ -4,6 +4,7 @@
  */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import { describe, leaf, type SocketErrorProps, TypeId } from "../internal/socketError.ts"
 
 /**
@@ -86,7 +87,10 @@ export class AddressInUse extends leaf(
     operation === "connect"
       ? "localPort already in use; choose another, or none to be given a free one"
       : "address already in use; stop the other server or choose another port (0 takes a free one)",
-  "address already in use; stop the other server or choose another path"
+  ({ cause }) =>
+    Predicate.hasProperty(cause, "code") && cause.code === "ENOTSOCK"
+      ? "what lies there is no socket; move it or choose another path"
+      : "address already in use; stop the other server or choose another path"
 ) {}
 
 /**
