@@ -89,7 +89,8 @@ class SocketFile {
   async #vacate(): Promise<boolean> {
     const found = identify(this.#file)
     if (found === undefined) return true
-    if (!found.isSocket || await this.#isLive()) return false
+    if (!found.isSocket) throw Object.assign(new Error(`listen ${this.#file}: no socket`), { code: "ENOTSOCK" })
+    if (await this.#isLive()) return false
     await new Promise((done) => setTimeout(done, settling))
     if (this.#cancelled || await this.#isLive()) return false
     remove(this.#file, found.id)

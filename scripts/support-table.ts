@@ -5,27 +5,9 @@
  */
 import { execFileSync } from "node:child_process"
 import { readFileSync, writeFileSync } from "node:fs"
+import { capabilityNames } from "../src/internal/capabilityNames.ts"
 import type { Capabilities, Capability } from "../src/Transport.ts"
 import { type Runtime, runtimes } from "./runtimes.ts"
-
-const rows: Record<Capability, string> = {
-  unix: "Unix domain sockets",
-  unixAbstract: "abstract names of Unix domain sockets",
-  datagram: "UDP",
-  datagramReusePort: "UDP `reusePort`: several processes share a port and its senders",
-  datagramBuffers: "UDP: `recvBufferSize` and `sendBufferSize`",
-  datagramErrors: "UDP: why a datagram was not sent, and that a connected peer refuses, is told",
-  multicastSourceV6: "UDP: `source` of an IPv6 multicast group",
-  localAddress: "`localAddress` and `localPort` of an outgoing connection",
-  backlog: "`backlog`, the length of the kernel's queue",
-  acceptPause: "the kernel's queue fills while nobody accepts (elsewhere this library queues, up to `backlog`)",
-  reusePort: "`reusePort`: several processes accept on one port",
-  ipv6Only: "`ipv6Only`: a listener on `::` leaves IPv4 alone",
-  keepAliveDelay: "the delay of `keepAlive` is one's own",
-  reset: "closing with a reset (RST)",
-  resetVisible: "a reset by the peer is always told from its end of stream",
-  unreachableVisible: "host and network unreachable are told from a refusal"
-}
 
 /** Where it depends on the runtime's version or flags, whatever those are in this run. */
 const conditions: Partial<Record<string, Partial<Record<Capability, string>>>> = {
@@ -58,8 +40,8 @@ export const supportTable = (): string => {
   return [
     row(["", "Node", "Deno", "Bun", "in memory"]),
     row(["---", ...columns.map(() => "---")]),
-    ...(Object.keys(rows) as ReadonlyArray<Capability>)
-      .map((capability) => row([rows[capability], ...columns.map((column) => cell(column, capability))]))
+    ...(Object.keys(capabilityNames) as ReadonlyArray<Capability>)
+      .map((capability) => row([capabilityNames[capability], ...columns.map((column) => cell(column, capability))]))
   ].join("\n")
 }
 

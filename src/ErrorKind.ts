@@ -36,6 +36,7 @@ const byCode: Readonly<Record<string, ErrorKind>> = {
   EAI_NONAME: "NameNotFound",
   EAI_NODATA: "NameNotFound",
   EADDRINUSE: "AddressInUse",
+  ENOTSOCK: "AddressInUse",
   EADDRNOTAVAIL: "AddressNotAvailable",
   ENODEV: "AddressNotAvailable",
   EACCES: "PermissionDenied",

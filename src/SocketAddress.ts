@@ -117,8 +117,12 @@ const utf8 = new TextEncoder()
 // IPv6 without brackets does not match: its last group would read as a port.
 const hostAndPort = /^(\[[^\]]*\]|[^:[\]]*)(?::([^:]*))?$/
 
-const invalid = (option: string, value: unknown, expected: string): Either.Either<never, InvalidOption> =>
-  Either.left(new InvalidOption({ option, value, expected }))
+const invalid = (
+  option: string,
+  value: unknown,
+  expected: string,
+  found?: string
+): Either.Either<never, InvalidOption> => Either.left(new InvalidOption({ option, value, expected, found }))
 
 const makePort = (value: unknown): Either.Either<number, InvalidOption> =>
   typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= 65535
@@ -146,9 +150,7 @@ const makePath = (path: string, limit: number): Either.Either<string, InvalidOpt
   const { length } = utf8.encode(path)
   if (length <= limit) return Either.right(path)
   const value = path.replace(/^\0/, "@")
-  return Either.left(
-    new InvalidOption({ option: "path", value, expected: expectedPath(limit), found: `of ${length} bytes` })
-  )
+  return invalid("path", value, expectedPath(limit), `of ${length} bytes`)
 }
 
 const orThrow: <A>(result: Either.Either<A, InvalidOption>) => A = Either.getOrThrowWith(identity)
@@ -183,8 +185,8 @@ export const unix = (path: string): UnixAddress => orThrow(makeUnix(path))
  */
 export const checkPath = (path: string, limit = longestPath): void => void orThrow(makePath(path, limit))
 
-const notAnAddress = (option: string, value: unknown): Either.Either<never, InvalidOption> =>
-  invalid(option, value, "an address such as host:port, [::1]:port or unix:path")
+const notAnAddress = (option: string, value: unknown, found?: string): Either.Either<never, InvalidOption> =>
+  invalid(option, value, "an address such as host:port, [::1]:port or unix:path", found)
 
 const makeText = (
   text: string,
@@ -196,6 +198,7 @@ const makeText = (
   const match = hostAndPort.exec(text)
   if (match === null) return notAnAddress(option, text)
   const [, host, port] = match
+  if (host === "" && port !== undefined) return notAnAddress(option, text, "without a host")
   if (port !== undefined) return Either.flatMap(parsePort(port), (port) => makeInet(host, port))
   return defaultPort === undefined ? notAnAddress(option, text) : makeInet(host, defaultPort)
 }

@@ -82,6 +82,7 @@ export interface StreamOptions {
 
 export interface ConnectRequest extends StreamOptions {
   readonly endpoint: Endpoint
+  /** One that is not this machine's is classified as `AddressNotAvailable`, one whose port, or last free port, is taken as `AddressInUse`. */
   readonly localAddress?: string | undefined
   readonly localPort?: number | undefined
 }

@@ -121,7 +121,7 @@ describe("lines", () => {
   it("says where and how much", () => {
     const { error } = decode(Framing.lines({ maxFrameLength: 4 }), wire("'ok\\n' | '12345'"))
     expect(error).toMatchObject({ _tag: "FrameTooLarge", operation: "decode", offset: 3, size: 5, limit: 4 })
-    expect(error?.message).toBe("decode: frame of 5 bytes at offset 3 is more than the limit of 4")
+    expect(error?.message).toBe("decode: frame at offset 3 has more than 4 bytes, the limit")
     const cutShort = decode(Framing.lines({ allowTruncation: false }), wire("'ok\\n' | '12345'")).error
     expect(cutShort).toMatchObject({ _tag: "FrameTruncated", offset: 3, received: 5 })
   })

@@ -106,22 +106,22 @@ describe("text", () => {
     ["unix:///run/x.sock", "/run/x.sock"],
     ["unix:x.sock", "unix:x.sock"],
     ["unix:@name", "unix:@name"],
-    ["", `address : ${notAnAddress}`],
+    ["", `address "": ${notAnAddress}`],
     ["localhost", `address localhost: ${notAnAddress}`],
     ["::1:80", `address ::1:80: ${notAnAddress}`],
     ["[::1]80", `address [::1]80: ${notAnAddress}`],
     ["http://a:80", `address http://a:80: ${notAnAddress}`],
-    [":8080", `host : ${notAHost}`],
+    [":8080", `address :8080: ${notAnAddress}, but without a host`],
     ["[]:80", `host []: ${notAHost}`],
     ["[127.0.0.1]:80", `host [127.0.0.1]: ${notAHost}`],
-    ["unix:", `path : ${notAPath}`],
+    ["unix:", `path "": ${notAPath}`],
     ["unix:@", `path @: ${notAPath}`]
   ])("%j gives %j", (text, expected) => expect(outcome(SocketAddress.parse(text))).toBe(expected))
 
   const noPorts = ["", "65536", "+80", "-1", " 80", "80 ", "1.5", "0x50", "1e3", "080000", "٨٠", "http"]
   it.each(noPorts)("%j is no port", (text) => {
-    expect(outcome(SocketAddress.parse(`a:${text}`))).toBe(`port ${text}: not a port`)
-    expect(outcome(SocketAddress.parsePort(text))).toBe(`port ${text}: not a port`)
+    expect(outcome(SocketAddress.parse(`a:${text}`))).toBe(`port ${text || '""'}: not a port`)
+    expect(outcome(SocketAddress.parsePort(text))).toBe(`port ${text || '""'}: not a port`)
   })
 
   it("takes the default port where there is none", () => {
@@ -161,7 +161,7 @@ describe("input", () => {
     [{ port: 80 }, "127.0.0.1:80"],
     [{ host: undefined, port: 80 }, "127.0.0.1:80"],
     [{ host: "[::1]", port: 80 }, "[::1]:80"],
-    [{ host: "", port: 80 }, `host : ${notAHost}`],
+    [{ host: "", port: 80 }, `host "": ${notAHost}`],
     [{ host: null, port: 1 } as never, `host null: ${notAHost}`],
     [{ host: "a", port: 65535 }, "a:65535"],
     [{ host: "a", port: 65536 }, "port 65536: not a port"],
@@ -172,7 +172,7 @@ describe("input", () => {
     [{ host: "a", port: "80" } as never, "port 80: not a port"],
     [{ host: "a" } as never, "port undefined: not a port"],
     [{ path: "/x" }, "/x"],
-    [{ path: "" }, `path : ${notAPath}`],
+    [{ path: "" }, `path "": ${notAPath}`],
     [{ path: undefined } as never, `path undefined: ${notAPath}`],
     ["a:1", "a:1"],
     ["a", `listen a: ${notAnAddress}`],
@@ -312,7 +312,7 @@ describe("CIDR", () => {
     ...["", "/", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/08", "10.0.0.0/8/8", "10.0.0.0/255.0.0.0"],
     ...["10/8", "10.0.0.0 /8", "::/129", "::1%lo/128", "[::1]/128", "example.com/8", "10.0.0.0:80"]
   ])("%j is none", (text) => {
-    expect(outcome(SocketAddress.parseCidr(text))).toBe(`cidr ${text}: not a CIDR block such as 10.0.0.0/8`)
+    expect(outcome(SocketAddress.parseCidr(text))).toBe(`cidr ${text || '""'}: not a CIDR block such as 10.0.0.0/8`)
   })
 
   it.each([

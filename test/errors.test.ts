@@ -2,8 +2,8 @@
  * The table of errors: each is provoked for real, and says the same on every runtime.
  * Those that want another network or other rights are in errorsElsewhere.test.ts.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -12,11 +12,16 @@ import { afterAll, describe, expect, it } from "vitest"
 import { RuntimeNetwork } from "../adapters/runtime/index.ts"
 import { parseCidr } from "../src/Cidr.ts"
 import * as Net from "../src/Net.ts"
+import { Unsupported } from "../src/NetError.ts"
 import type { Network } from "../src/Network.ts"
+import * as SocketAddress from "../src/SocketAddress.ts"
+import type { Capability } from "../src/Transport.ts"
 import { drain, listen, pair, resettablePair, unbuffered } from "./conformance/support.ts"
 import { type Expected, holds } from "./support/expectError.ts"
 import { noPython, python } from "./support/python.ts"
 import { reportOf } from "./support/report.ts"
+
+const { capabilities, runtime } = RuntimeNetwork.transport
 
 const folder = mkdtempSync(join(tmpdir(), "netkit-errors-"))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -38,6 +43,12 @@ const row = (
 }
 
 const free = Effect.map(Effect.scoped(listen()), ({ address }) => address)
+
+const portOf = ({ address }: Net.Listener): number => SocketAddress.isInetAddress(address) ? address.port : 0
+
+const noIpv6 = Object.values(networkInterfaces()).flat().some((own) => own?.address === "::1")
+  ? undefined
+  : "this machine has no ::1"
 
 /** A listener that accepts nobody and whose queue is full: to a further SYN there is no answer. */
 const silent = Effect.gen(function* () {
@@ -77,6 +88,30 @@ describe("connect", () => {
     address: "127.0.0.1:9",
     hasCause: true,
     transient: false
+  })
+  describe.each([
+    ["127.0.0.1", { localAddress: "127.0.0.1" }],
+    ["127.0.0.1", {}],
+    ["[::1]", {}]
+  ])("to %s with %j", (host, options) => {
+    row(
+      "from a port that leads there already",
+      Effect.gen(function* () {
+        const { address } = yield* Net.listen(`${host}:0`)
+        const localPort = yield* Effect.scoped(Effect.map(Net.listen(`${host}:0`), portOf))
+        const first = yield* Net.connect(address, { ...options, localPort })
+        expect(String(first.localAddress)).toBe(`${host}:${localPort}`)
+        return yield* Net.connect(address, { ...options, localPort })
+      }),
+      {
+        tag: "AddressInUse",
+        operation: "connect",
+        message: expect.stringContaining("localPort already in use"),
+        hasCause: true,
+        transient: false
+      },
+      host === "[::1]" ? noIpv6 : undefined
+    )
   })
   row("no such path", Net.connect({ path: join(folder, "none.sock") }), {
     tag: "PathNotFound",
@@ -128,7 +163,13 @@ describe("listen", () => {
       writeFileSync(join(folder, "taken.sock"), "")
       return Net.listen({ path: join(folder, "taken.sock") })
     }),
-    { tag: "AddressInUse", operation: "listen", address: join(folder, "taken.sock"), hasCause: true }
+    {
+      tag: "AddressInUse",
+      operation: "listen",
+      address: join(folder, "taken.sock"),
+      message: expect.stringContaining("what lies there is no socket"),
+      hasCause: true
+    }
   )
   row("accept after the end", Effect.flatMap(Effect.scoped(listen()), ({ accept }) => accept), {
     tag: "ConnectionClosed",
@@ -273,8 +314,33 @@ describe("read and write", () => {
       const client = yield* Net.connect(listener.address)
       return yield* client.reset
     }),
-    { tag: "Unsupported", operation: "reset", transient: false }
+    {
+      tag: "Unsupported",
+      operation: "reset",
+      message: `reset: not supported on ${runtime}: closing with a reset (RST) (see the support table)`,
+      transient: false
+    }
   )
+})
+
+describe("what a runtime cannot do", () => {
+  const rows = readFileSync("README.md", "utf8").replaceAll("`", "").split("\n").filter((line) => line.startsWith("| "))
+
+  it.each(Object.keys(capabilities) as ReadonlyArray<Capability>)(
+    "%s is named as in the support table",
+    (capability) => {
+      const { message } = new Unsupported({ operation: "connect", capability, runtime })
+      const [, name] = /^connect: not supported on \w+: (.+) \(see the support table\)$/.exec(message)!
+      expect(rows.filter((row) => row.startsWith(`| ${name} |`))).toHaveLength(1)
+    }
+  )
+})
+
+describe("wrong options", () => {
+  row("a duration", Net.connect("127.0.0.1:9", { connectTimeout: "3s" as never }), {
+    tag: "InvalidOption",
+    message: 'connectTimeout 3s: not a duration such as "3 seconds"'
+  })
 })
 
 describe("wrong addresses", () => {

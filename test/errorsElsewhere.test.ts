@@ -190,6 +190,34 @@ console.log(await Effect.runPromise(Effect.scoped(talk).pipe(Effect.provide(Deno
   })
 })
 
+describe("without local ports", () => {
+  const network = "ip link set lo up && echo 50000 50009 > /proc/sys/net/ipv4/ip_local_port_range"
+  const skip = works("unshare", "-rn", "sh", "-c", network)
+    ? undefined
+    : "no network namespaces: unshare -rn and ip are needed"
+  if (skip !== undefined) console.warn(`skipped: a connect for which no port is free: ${skip}`)
+
+  it.skipIf(skip !== undefined)("a connect for which no port is free", () => {
+    const served = { open: "connect", untilFailure: true, served: true }
+    const attempts = [
+      { ...served, address: "127.0.0.1:9000" },
+      { ...served, address: "127.0.0.1:9001", options: { localAddress: "127.0.0.9" } },
+      { ...served, address: "127.0.0.1:9002", options: { localPort: 0 } }
+    ]
+    const reports = elsewhere(["unshare", "-rn", "sh", "-c", `${network} && exec "$@"`, "sh"], attempts)
+    reports.forEach((report, i) =>
+      holds(report, {
+        tag: "ResourceExhausted",
+        operation: "connect",
+        address: attempts[i]!.address,
+        message: expect.stringContaining("no local port is free"),
+        hasCause: true,
+        transient: true
+      })
+    )
+  })
+})
+
 describe("without descriptors", () => {
   it.skipIf(process.platform === "win32")("a connect too many", () =>
     Effect.runPromise(

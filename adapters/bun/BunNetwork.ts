@@ -26,7 +26,8 @@ import { bindDatagram } from "./BunDatagram.ts"
 import { BunStream, handlers, type Opener } from "./BunStream.ts"
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
-  const { endpoint, localAddress, localPort } = request
+  const { endpoint, localPort } = request
+  const localAddress = request.localAddress ?? (localPort ? anyAddress(endpoint) : undefined)
   const unix = "path" in endpoint ? { remote: endpoint } : undefined
   let settled = false
   const opener: Opener = {
@@ -50,14 +51,38 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
     try {
       await bun().connect(options)
     } catch (error) {
+      const named = await namedConnect(error, localAddress)
       if (settled) return
       settled = true
-      events.onFail(error)
+      events.onFail(named)
     }
   }
   queueMicrotask(dial) // `Bun.connect` may throw
   return () => {
     settled = true
+  }
+}
+
+/** Bun ignores a `localPort` without a `localAddress`. */
+const anyAddress = (endpoint: Endpoint): string => "host" in endpoint && isIP(endpoint.host) === 6 ? "::" : "0.0.0.0"
+
+/**
+ * Bun gives the connect's EADDRNOTAVAIL, no port left there for the peer (connect(2)), and that of the bind, not an address of this
+ * machine, as one. Whether it is, is seen by binding it.
+ */
+const namedConnect = async (error: unknown, hostname: string | undefined): Promise<unknown> =>
+  hostname !== undefined && classify(error).kind === "AddressNotAvailable" && await isOwn(hostname)
+    ? Object.assign(error as Error, { code: "EADDRINUSE" })
+    : error
+
+const isOwn = async (hostname: string): Promise<boolean> => {
+  const unheard = { data() {}, drain() {}, error() {} }
+  try {
+    const probe = await bun().udpSocket({ hostname, port: 0, binaryType: "uint8array", socket: unheard })
+    probe.close()
+    return true
+  } catch (error) {
+    return classify(error).kind !== "AddressNotAvailable"
   }
 }
 

@@ -29,8 +29,8 @@ import { DenoStream } from "./DenoStream.ts"
 const wantsReset = ({ endpoint, resettable }: ConnectRequest | ListenRequest): boolean =>
   resettable && "host" in endpoint
 
-const wantsLocalAddress = ({ localAddress, localPort }: ConnectRequest): boolean =>
-  localAddress !== undefined || localPort !== undefined
+const wantsLocalAddress = ({ localAddress, localPort = 0 }: ConnectRequest): boolean =>
+  localAddress !== undefined || localPort > 0
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
   if (wantsReset(request) || wantsLocalAddress(request)) return compat.connect(request, events)

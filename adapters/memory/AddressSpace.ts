@@ -185,6 +185,6 @@ export class AddressSpace<Listener extends Binding> {
       const port = ephemeral.first + this.#ephemeral++ % ephemeral.count
       if (!this.#listeners.has(port) && !this.#dialled.has(`${host} ${port}`)) return port
     }
-    throw systemError("bind", "EADDRNOTAVAIL", host)
+    throw systemError("bind", "EADDRINUSE", host)
   }
 }

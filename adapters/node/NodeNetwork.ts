@@ -55,7 +55,7 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
   const onFail = (error: unknown) => {
     if (settled) return
     settled = true
-    events.onFail(error)
+    events.onFail(named(error, request))
   }
   const onConnect = () => {
     settled = true
@@ -82,6 +82,17 @@ const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
     socket.off("connect", onConnect)
     socket.destroy()
   }
+}
+
+/**
+ * Of the connect and not of the bind, EADDRNOTAVAIL says that the local address is this machine's and has no port left for the peer
+ * (connect(2)). Deno knows it only as EINVAL, which is that as long as a port was asked for.
+ */
+const named = (error: unknown, { localPort = 0 }: ConnectRequest): unknown => {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  const isTaken = syscall === "connect" &&
+    (code === "EADDRNOTAVAIL" || (code === "EINVAL" && !isNode && localPort > 0))
+  return isTaken ? Object.assign(error as Error, { code: "EADDRINUSE" }) : error
 }
 
 /** libuv calls a missing folder EACCES when it binds a path, as Windows does (`uv_pipe_bind2`). */

@@ -36,9 +36,12 @@ export class FrameTooLarge
   extends Data.TaggedError("FrameTooLarge")<FrameErrorProps & { readonly size: number; readonly limit: number }> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
+    const { limit, offset, size } = this
     return describe(
       this,
-      `frame of ${this.size} bytes at offset ${this.offset} is more than the limit of ${this.limit}`
+      size > limit + 1
+        ? `frame of ${size} bytes at offset ${offset} is more than the limit of ${limit}`
+        : `frame at offset ${offset} has more than ${limit} bytes, the limit`
     )
   }
 }

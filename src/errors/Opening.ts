@@ -4,6 +4,7 @@
  */
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
+import * as Predicate from "effect/Predicate"
 import { describe, leaf, type SocketErrorProps, TypeId } from "../internal/socketError.ts"
 
 /**
@@ -75,14 +76,21 @@ export class NameNotFound extends Data.TaggedError("NameNotFound")<
 export class PathNotFound extends leaf("PathNotFound", "no such path") {}
 
 /**
- * Somebody listens there already; or a path is that of a file which is no socket, and is left alone.
+ * Somebody listens there already; or a path is that of a file which is no socket, and is left alone. Of a connect: the `localPort` that was
+ * asked for is taken.
  *
  * @category errors
  */
 export class AddressInUse extends leaf(
   "AddressInUse",
-  "address already in use; stop the other server or choose another port (0 takes a free one)",
-  "address already in use; stop the other server or choose another path"
+  ({ operation }) =>
+    operation === "connect"
+      ? "localPort already in use; choose another, or none to be given a free one"
+      : "address already in use; stop the other server or choose another port (0 takes a free one)",
+  ({ cause }) =>
+    Predicate.hasProperty(cause, "code") && cause.code === "ENOTSOCK"
+      ? "what lies there is no socket; move it or choose another path"
+      : "address already in use; stop the other server or choose another path"
 ) {}
 
 /**
@@ -104,14 +112,29 @@ export class PermissionDenied extends leaf(
 ) {}
 
 /**
- * The process has no descriptors, or the system no memory, left for another socket.
+ * The process has no descriptors, or the system no memory, left for another socket; or, where `resource` says so, no local port that does
+ * not lead to the address already (a closed one holds its own for a minute: TIME-WAIT, RFC 9293, 3.6). Systems say the same of an IPv6
+ * address where they have no IPv6.
  *
  * @category errors
  */
-export class ResourceExhausted extends leaf(
-  "ResourceExhausted",
-  "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets"
-) {}
+export class ResourceExhausted extends Data.TaggedError("ResourceExhausted")<
+  SocketErrorProps & {
+    readonly resource?: "ports" | undefined
+  }
+> {
+  readonly [TypeId]: TypeId = TypeId
+  override get message(): string {
+    return describe(this, this.resource === "ports" ? noPort(this) : noDescriptor)
+  }
+}
+
+const noDescriptor = "out of descriptors or memory; raise the limit (ulimit -n) or open fewer sockets"
+
+const noPort = ({ address }: SocketErrorProps): string =>
+  address?._tag === "InetAddress" && address.host.includes(":")
+    ? "no local port is free, or IPv6 is off; keep connections (a pool), or use another localAddress"
+    : "no local port is free; keep connections (a pool), or use another localAddress"
 
 /**
  * A handshake or record of TLS failed.

@@ -2,6 +2,7 @@
  * What was asked for and cannot be had: an option that is wrong, one that the runtime has not, and what nobody has a name for.
  */
 import * as Data from "effect/Data"
+import { capabilityNames } from "../internal/capabilityNames.ts"
 import { describe, type Operation, type SocketErrorProps, TypeId } from "../internal/socketError.ts"
 import type { Capability } from "../Transport.ts"
 
@@ -17,12 +18,14 @@ export class Unsupported extends Data.TaggedError("Unsupported")<{
 }> {
   readonly [TypeId]: TypeId = TypeId
   override get message(): string {
-    return `${this.operation}: ${this.runtime} cannot do ${this.capability}; see the support table`
+    const name = capabilityNames[this.capability].replaceAll("`", "")
+    return `${this.operation}: not supported on ${this.runtime}: ${name} (see the support table)`
   }
 }
 
-/** What has no text of its own, as what `querystring.parse` gives, is told by its kind. */
+/** What has no text of its own, as what `querystring.parse` gives, is told by its kind; an empty text is seen. */
 const shown = (value: unknown): string => {
+  if (value === "") return '""'
   try {
     return String(value)
   } catch {

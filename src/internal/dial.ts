@@ -14,7 +14,7 @@ import * as NetError from "../NetError.ts"
 import { dials } from "../NetMetrics.ts"
 import { Network } from "../Network.ts"
 import * as SocketAddress from "../SocketAddress.ts"
-import type { Cancel, Transport } from "../Transport.ts"
+import type { Cancel, Failure, Transport } from "../Transport.ts"
 import { makeEnvironment } from "./bind.ts"
 import { ConnectionImpl, type Environment } from "./connection.ts"
 import { familyOf, lookup } from "./lookup.ts"
@@ -156,6 +156,8 @@ const resolveDelay = (input: Duration.DurationInput | undefined): Duration.Durat
   })
 }
 
+const hasPort = ({ localPort = 0 }: Resolved): boolean => localPort > 0
+
 /** An address of a name that was tried, and why it failed once it has. */
 interface Attempt {
   readonly address: SocketAddress.InetAddress
@@ -241,8 +243,17 @@ class Dial {
     cause: unknown,
     attempts?: ReadonlyArray<NetError.ConnectError>
   ): NetError.ConnectError {
+    const props = { operation, address, cause, attempts } as const
     const failure = this.#environment.transport.classify(cause)
-    return NetError.fromFailure<NetError.ConnectError>(failure, connectKinds, { operation, address, cause, attempts })
+    if (!this.#isTaken(failure)) return NetError.fromFailure<NetError.ConnectError>(failure, connectKinds, props)
+    return hasPort(this.#options)
+      ? new NetError.AddressInUse(props)
+      : new NetError.ResourceExhausted({ ...props, resource: "ports" })
+  }
+
+  /** The local side: EADDRNOTAVAIL of a connect that asked for no address is that no port is free (connect(2)). */
+  #isTaken({ kind }: Failure): boolean {
+    return kind === "AddressInUse" || (kind === "AddressNotAvailable" && this.#options.localAddress === undefined)
   }
 
   #allFailed(): NetError.ConnectError {

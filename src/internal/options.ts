@@ -123,7 +123,7 @@ export const duration = (
   otherwise: Duration.DurationInput
 ): Duration.Duration => {
   const decoded = decodeDuration(value === undefined ? otherwise : value)
-  if (decoded === undefined) throw new InvalidOption({ option, value, expected: "a duration" })
+  if (decoded === undefined) throw new InvalidOption({ option, value, expected: 'a duration such as "3 seconds"' })
   return decoded
 }
 

@@ -92,16 +92,19 @@ const tried = (attempts: ReadonlyArray<ConnectError> = []): string => {
   return ` (${each.join(", ")}${more > 0 ? `, and ${more} more` : ""})`
 }
 
+type Said = string | ((self: SocketErrorProps) => string)
+
 /** An error that says no more than its operation, its address and its cause; `ofPath` is what it says of a Unix domain socket. */
 export const leaf = <Tag extends string>(
   tag: Tag,
-  what: string,
-  ofPath = what
+  what: Said,
+  ofPath: Said = what
 ): new (props: SocketErrorProps) => Leaf<Tag> =>
   class extends Data.TaggedError(tag)<SocketErrorProps> {
     readonly [TypeId]: TypeId = TypeId
     override get message(): string {
-      return describe(this, this.address?._tag === "UnixAddress" ? ofPath : what)
+      const said = this.address?._tag === "UnixAddress" ? ofPath : what
+      return describe(this, typeof said === "string" ? said : said(this))
     }
   }
 

@@ -17,6 +17,8 @@ interface Attempt {
   readonly options?: Net.ConnectOptions & Net.ListenOptions
   /** Once more until it fails, all open together. */
   readonly untilFailure?: boolean
+  /** Somebody listens there meanwhile. */
+  readonly served?: boolean
 }
 
 const attempts: ReadonlyArray<Attempt> = JSON.parse(process.argv[2]!)
@@ -34,9 +36,10 @@ const ways: Record<Attempt["open"], Way> = {
     )
 }
 
-const tried = ({ address, open, options, untilFailure = false }: Attempt) => {
+const tried = ({ address, open, options, served = false, untilFailure = false }: Attempt) => {
   const once = ways[open](address, options)
-  return Effect.scoped(reportOf(untilFailure ? Effect.forever(once) : once))
+  const attempt = reportOf(untilFailure ? Effect.forever(once) : once)
+  return Effect.scoped(served ? Effect.zipRight(Net.listen(address), attempt) : attempt)
 }
 
 const reports = await Effect.runPromise(Effect.forEach(attempts, tried).pipe(Effect.provide(RuntimeNetwork.layer)))
