@@ -11,9 +11,15 @@ import * as Effect from "effect/Effect"
  */
 export const socketOptions = { resettable: true, keepAlive: true, writeTimeout: "1 minute" } as const
 
-/** Copies both ways until both directions have ended. */
+/** Copies both ways until both directions have ended. What the server breaks is told to the client, and is no failure of who serves that. */
 export const join = (client: Connection.Connection, server: Connection.Connection) =>
-  Effect.onError(Net.relay(client, server), () => Effect.zipRight(cut(client), cut(server)))
+  Net.relay(client, server).pipe(
+    Effect.onError(() => Effect.zipRight(cut(client), cut(server))),
+    Effect.catchIf(
+      ({ address }) => address === server.remoteAddress,
+      (error) => Effect.logDebug("the server broke off", error.message)
+    )
+  )
 
 /** Ends a connection so that nobody takes it for a success. */
 export const cut = (connection: Connection.Connection): Effect.Effect<void> => Effect.ignore(connection.reset)
