@@ -187,7 +187,8 @@ export const listen = (
 
 /**
  * Copies both ways until both directions have ended; the end of one is passed on as FIN while the other goes on.
- * A failure of either ends the relay; the connections stay open, for their scopes to close. Gives the bytes copied each way.
+ * A failure of either ends the relay, its `address` tells whose; the connections stay open, for their scopes to close. Gives the bytes copied
+ * each way. A server logs what other connections than its own break as errors; a proxy that has told its client catches it.
  * Interrupted or failed, it leaves what it has not passed on to the next reader.
  * A server that drains lets it come to its end, within `drainTimeout`: nobody between can tell where a message ends.
  *
