@@ -215,7 +215,15 @@ export const run = <R>(self: Server<R, Started>): Effect.Effect<never, BindError
   Effect.scoped(Effect.zipRight(self.serve, Effect.never)) as Effect.Effect<never, BindError, Network | R>
 
 /**
- * The server as a Layer: it runs while the Layer lives. With a tag the Layer gives what was started under it: the address, the figures, the controls.
+ * The server as a Layer: it runs while the Layer lives.
+ *
+ * @category running
+ */
+export const layer = <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>> =>
+  Layer.scopedDiscard(self.serve) as Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
+
+/**
+ * As `layer`, and gives what was started under a tag: the address, the figures, the controls.
  *
  * @example
  * ```ts
@@ -230,22 +238,17 @@ export const run = <R>(self: Server<R, Started>): Effect.Effect<never, BindError
  * })
  *
  * const program = Effect.flatMap(Echo, ({ address }) => Effect.log(`ready on ${address}`)).pipe(
- *   Effect.provide(Server.layer(Echo, echo))
+ *   Effect.provide(Server.layerAs(Echo, echo))
  * )
  * ```
  *
  * @category running
  */
-export const layer: {
-  <R>(self: Server<R, Started>): Layer.Layer<never, BindError, Network | Exclude<R, Scope.Scope>>
-  <I, A extends Started, R>(
-    tag: Context.Tag<I, A>,
-    self: Server<R, NoInfer<A>>
-  ): Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>>
-} = <I, A extends Started, R>(...args: [Server<R, A>] | [Context.Tag<I, A>, Server<R, A>]) => {
-  const started = args.length === 1 ? Layer.scopedDiscard(args[0].serve) : Layer.scoped(args[0], args[1].serve)
-  return started as Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>>
-}
+export const layerAs = <I, A extends Started, R>(
+  tag: Context.Tag<I, A>,
+  self: Server<R, NoInfer<A>>
+): Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>> =>
+  Layer.scoped(tag, self.serve) as Layer.Layer<I, BindError, Network | Exclude<R, Scope.Scope>>
 
 /**
  * What of a server can be configured: all its options but the handler. Of addresses, one.
@@ -298,7 +301,7 @@ export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings
 export const layerConfig = <R>(
   server: Config.Config<Server<R, Started>>
 ): Layer.Layer<never, BindError | ConfigError.ConfigError, Network | Exclude<R, Scope.Scope>> =>
-  Layer.unwrapEffect(Effect.map(server, (self) => layer(self)))
+  Layer.unwrapEffect(Effect.map(server, layer))
 
 /**
  * Completes when the server whose handler runs drains; never outside of a server. For handlers that wait for something else than the

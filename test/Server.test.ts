@@ -9,6 +9,7 @@ import {
   Logger,
   LogLevel,
   Option,
+  pipe,
   Scope,
   Stream,
   TestClock
@@ -220,10 +221,21 @@ describe("Server", () => {
       return address
     }))
     return Effect.gen(function* () {
-      const address = yield* Effect.provide(asked, Server.layer(Up, server))
+      const address = yield* Effect.provide(asked, Server.layerAs(Up, server))
       expect((yield* Effect.flip(Net.connect(address)))._tag).toBe("ConnectionRefused")
     })
   })
+
+  onMemory("runs as a Layer wherever `Server.layer` is passed on", () =>
+    Effect.gen(function* () {
+      const at = (port: number) =>
+        Server.make({ listen: { port }, handler: (connection) => connection.write(String(port)) })
+      yield* Layer.build(Layer.mergeAll(pipe(at(7001), Server.layer), ...[at(7002), at(7003)].map(Server.layer)))
+      for (const port of [7001, 7002, 7003]) {
+        const client = yield* Net.connect({ port })
+        expect(new TextDecoder().decode(yield* client.readExactly(4))).toBe(String(port))
+      }
+    }))
 
   onMemory("checks its options before it listens", () =>
     Effect.gen(function* () {

@@ -24,38 +24,53 @@ const untilProbe = (from: SocketAddress, to: SocketAddress): number | undefined 
   return timer === "02" ? parseInt(due!, 16) / 100 : undefined
 }
 
-const onLinux = process.platform === "linux" ? it.scoped : it.scoped.skip
+const dialled = (keepAlive: Net.SocketOptions["keepAlive"], resettable = false) =>
+  Effect.gen(function* () {
+    const { address } = yield* Net.listen("127.0.0.1:0")
+    const connection = yield* Net.connect(address, { keepAlive, resettable })
+    return untilProbe(connection.localAddress, address)
+  }).pipe(Effect.provide(RuntimeNetwork.layer))
 
-describe("keepAlive", () => {
-  const dialled = (keepAlive: Net.SocketOptions["keepAlive"], resettable = false) =>
-    Effect.gen(function* () {
-      const { address } = yield* Net.listen("127.0.0.1:0")
-      const connection = yield* Net.connect(address, { keepAlive, resettable })
-      return untilProbe(connection.localAddress, address)
-    }).pipe(Effect.provide(RuntimeNetwork.layer))
-
-  onLinux("of a socket that dials", () =>
+describe.skipIf(process.platform !== "linux")("keepAlive, as the kernel has it,", () => {
+  it.scoped("of a socket that dials", () =>
     Effect.gen(function* () {
       expect(yield* dialled(false)).toBe(undefined)
       for (const resettable of [false, true]) expect(yield* dialled(true, resettable)).toBeGreaterThan(60)
     }))
 
-  onLinux("of an accepted one", () =>
+  it.scoped("of an accepted one", () =>
     Effect.gen(function* () {
       const listener = yield* Net.listen("127.0.0.1:0", { keepAlive: true })
       const client = yield* Net.connect(listener.address)
       yield* listener.accept
       expect(untilProbe(listener.address, client.localAddress)).toBeGreaterThan(60)
     }).pipe(Effect.provide(RuntimeNetwork.layer)))
+})
 
-  onLinux("less than a second is a second, not the system's two hours", () =>
-    Effect.gen(function* () {
-      if (RuntimeNetwork.transport.capabilities.keepAliveDelay === false) return
-      expect(yield* dialled("1 millis")).toBeLessThanOrEqual(1)
-      expect(yield* dialled("32767 seconds")).toBeGreaterThan(32_000)
-    }))
+describe("the delay of keepAlive", () => {
+  const { keepAliveDelay } = RuntimeNetwork.transport.capabilities
 
-  it.scoped("longer than Linux can wait is a wrong option", () =>
+  it.runIf(keepAliveDelay && process.platform === "linux")(
+    "of less than a second is a second, not two hours",
+    () =>
+      Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+        expect(yield* dialled("1 millis")).toBeLessThanOrEqual(1)
+        expect(yield* dialled("32767 seconds")).toBeGreaterThan(32_000)
+      })))
+  )
+
+  it.runIf(!keepAliveDelay)(
+    "is Unsupported where the runtime has none",
+    () =>
+      Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+        expect(yield* Effect.flip(dialled("1 minute"))).toMatchObject({
+          _tag: "Unsupported",
+          capability: "keepAliveDelay"
+        })
+      })))
+  )
+
+  it.scoped("of more than Linux can wait is a wrong option", () =>
     Effect.gen(function* () {
       for (const keepAlive of [Infinity, "32768 seconds"] as const) {
         const failed = yield* Effect.either(Net.connect("127.0.0.1:1", { keepAlive }))
