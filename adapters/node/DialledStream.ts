@@ -6,7 +6,7 @@ import { Buffer } from "node:buffer"
 import { Socket, type SocketConstructorOpts } from "node:net"
 import type { StreamOptions } from "../../src/Transport.ts"
 import { ReadBuffer } from "../ReadBuffer.ts"
-import { NodeStream, socketState } from "./NodeStream.ts"
+import { dialledWith, NodeStream } from "./NodeStream.ts"
 
 class DialledStream extends NodeStream {
   readonly #input: ReadBuffer
@@ -25,7 +25,7 @@ class DialledStream extends NodeStream {
 const allocate = (size: number) => new Uint8Array(Buffer.allocUnsafeSlow(size).buffer)
 
 /** A socket that is not connected yet, and what takes it over once it is. */
-export const dial = (options: StreamOptions, settings: SocketConstructorOpts) => {
+export const dial = (options: StreamOptions) => {
   const input = new ReadBuffer(allocate)
   let stream: DialledStream | undefined
   const onread = {
@@ -35,7 +35,7 @@ export const dial = (options: StreamOptions, settings: SocketConstructorOpts) =>
       return true
     }
   }
-  const socket = new Socket({ ...socketState(options), ...settings, onread } as SocketConstructorOpts)
+  const socket = new Socket({ ...dialledWith(options), onread } as SocketConstructorOpts)
   const opened = (path: string | undefined) => stream = new DialledStream(socket, options, path, input)
   return { socket, opened }
 }

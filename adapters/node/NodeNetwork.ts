@@ -25,7 +25,7 @@ import { listenWithFile, maxPathBytes } from "../socketFile.ts"
 import { lookup } from "./lookup.ts"
 import { bindDatagram } from "./NodeDatagram.ts"
 import { dial } from "./DialledStream.ts"
-import { isNode, NodeStream, socketState } from "./NodeStream.ts"
+import { acceptedWith, dialledWith, isNode, NodeStream } from "./NodeStream.ts"
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
 /** libuv before 1.48 fills an abstract name up with NULs, which makes it another name (libuv/libuv#4266). */
@@ -33,24 +33,16 @@ const [uvMajor = 0, uvMinor = 0] = (process.versions["uv"] ?? "").split(".").map
 const hasAbstractNames = process.platform === "linux" && (uvMajor > 1 || uvMinor >= 48)
 const hasReusePort = isNode && (major > 23 || (major === 23 && minor >= 1))
 
-/** A server takes these; a socket that dials takes them when it is made, and ignores them in `connect`. */
-const socketOptions = (options: StreamOptions) => ({
-  allowHalfOpen: true,
-  noDelay: options.noDelay,
-  keepAlive: options.keepAlive !== false,
-  keepAliveInitialDelay: options.keepAlive === false ? 0 : options.keepAlive
-})
-
 const pathOf = (endpoint: Endpoint): string | undefined => "path" in endpoint ? endpoint.path : undefined
 
 /** `onread` is Node's alone to be trusted with. */
 const dialPlainly = (options: StreamOptions) => {
-  const socket = new net.Socket({ ...socketState(options), ...socketOptions(options) })
+  const socket = new net.Socket(dialledWith(options))
   return { socket, opened: (path: string | undefined) => new NodeStream(socket, options, path) }
 }
 
 const connect = (request: ConnectRequest, events: ConnectEvents): Cancel => {
-  const { opened, socket } = isNode ? dial(request, socketOptions(request)) : dialPlainly(request)
+  const { opened, socket } = isNode ? dial(request) : dialPlainly(request)
   let settled = false
   const onFail = (error: unknown) => {
     if (settled) return
@@ -101,7 +93,7 @@ const noFolder = (error: Error): Error => Object.assign(error, { code: "ENOENT" 
 const listen = (request: ListenRequest, events: ListenEvents): Cancel => {
   const path = pathOf(request.endpoint)
   const server = net.createServer({
-    ...socketOptions(request),
+    ...acceptedWith(request),
     pauseOnConnect: true,
     highWaterMark: request.writeBuffer
   })

@@ -28,9 +28,17 @@ const ignored: StreamEvents = {
   onClose() {}
 }
 
-/** What a socket is made with. Node's types miss `writableHighWaterMark`. */
-export const socketState = ({ writeBuffer }: StreamOptions): SocketConstructorOpts => (
-  { allowHalfOpen: true, writableHighWaterMark: writeBuffer } as SocketConstructorOpts
+/** What a server is made with for the sockets that it accepts. */
+export const acceptedWith = ({ keepAlive, noDelay }: StreamOptions) => ({
+  allowHalfOpen: true,
+  noDelay,
+  keepAlive: keepAlive !== false,
+  keepAliveInitialDelay: keepAlive === false ? 0 : keepAlive
+})
+
+/** What a socket that dials is made with: `connect` would ignore it. Node's types miss most of it. */
+export const dialledWith = (options: StreamOptions): SocketConstructorOpts => (
+  { ...acceptedWith(options), writableHighWaterMark: options.writeBuffer } as SocketConstructorOpts
 )
 
 /** Missing in the types for Node 20. */
