@@ -361,6 +361,23 @@ export const contenders: ReadonlyArray<Contender> = [
       server: "framed",
       only: ["frames"],
       args: ["effects"]
+    },
+    {
+      runtime,
+      kind: "netkit",
+      title: "Framed, receive and send",
+      protocols: framed,
+      server: "framedLoop",
+      only: ["frames", "frames-single"]
+    },
+    {
+      runtime,
+      kind: "netkit",
+      title: "Framed, messages to sink",
+      protocols: framed,
+      server: "framedLoop",
+      only: ["frames", "frames-single"],
+      args: ["streams"]
     }
   ]),
   { runtime: "node", kind: "raw", title: "node:net, split by hand", protocols: framed, server: "rawFramed" },

@@ -127,7 +127,7 @@ const serve = <Out, In, E, R>(
   onFrameError: OnFrameError<In>
 ): Effect.Effect<void, E | ReceiveError | SendError, R> =>
   session.reader.forEach(
-    (messages) => handleFrom(session, messages, 0, onMessage),
+    (messages) => handleFrom(session, messages, onMessage),
     (error) => refuse(session, error, onFrameError)
   )
 
@@ -135,22 +135,28 @@ const serve = <Out, In, E, R>(
 const handleFrom = <Out, In, E, R>(
   session: FramedImpl<Out, In>,
   messages: ReadonlyArray<Out>,
-  start: number,
   onMessage: OnMessage<Out, In, E, R>
 ): Effect.Effect<void, E | SendError, R> | undefined => {
-  for (let i = start; i < messages.length; i++) {
-    const replying = handle(session, messages[i]!, onMessage)
-    if (replying === undefined) continue
-    const goOn = () => handleFrom(session, messages, i + 1, onMessage) ?? Effect.void
-    const given = (reply: In | void) => {
-      const waiting = value(session, reply)
-      return waiting === undefined ? goOn() : Effect.flatMap(waiting, goOn)
+  let i = 0
+  const goOn = () => {
+    while (i < messages.length) {
+      const replying = handle(session, messages[i++]!, onMessage)
+      if (replying !== undefined) return replying
     }
-    // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
-    const replies = session.unsafeFlushSoon()
-    return Effect.flatMap(replies === undefined ? replying : Effect.zipRight(replies, replying), given)
+    return session.unsafeFlush()
   }
-  return session.unsafeFlush()
+  let next: Effect.Effect<In | void, E | SendError, R> | undefined = goOn()
+  return next && Effect.whileLoop({
+    while: () => next !== undefined,
+    body: () => {
+      // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
+      const replies = session.unsafeFlushSoon()
+      return replies === undefined ? next! : Effect.zipRight(replies, next!)
+    },
+    step: (reply) => {
+      next = value(session, reply) ?? goOn()
+    }
+  })
 }
 
 const handle = <Out, In, E, R>(

@@ -52,6 +52,62 @@ describe("Framed", () => {
       expect(yield* framed.receive).toEqual(Option.some("ef"))
     }))
 
+  onMemory("what is sent in answer to messages that came together leaves together", () =>
+    Effect.gen(function* () {
+      const { framed, raw } = yield* pair
+      yield* raw.write("a\nb\nc\nd\n")
+      for (let i = 0; i < 3; i++) {
+        const message = yield* framed.receive
+        yield* framed.send(`re ${Option.getOrThrow(message)}`)
+      }
+      expect((yield* framed.connection.stats).bytesWritten).toBe(15)
+      expect(Option.map(yield* raw.read, (chunk) => new TextDecoder().decode(chunk)))
+        .toEqual(Option.some("re a\nre b\nre c\n"))
+      expect(yield* framed.receive).toEqual(Option.some("d"))
+      yield* framed.send("alone")
+      expect(yield* raw.readUntil("\n")).toEqual(new TextEncoder().encode("alone\n"))
+    }))
+
+  it.effect.prop(
+    "whatever is sent leaves whole and in order, and before a close or a FIN, however much waits to be received",
+    {
+      steps: fc.array(
+        fc.record({
+          way: fc.constantFrom("receive", "send", "sendAll", "write", "writeAll", "refused", "yield", "sink"),
+          size: fc.integer({ min: 0, max: 50 })
+        }),
+        { maxLength: 40 }
+      ),
+      end: fc.constantFrom("close", "shutdown"),
+      waiting: fc.integer({ min: 0, max: 40 })
+    },
+    ({ end, steps, waiting }) =>
+      Effect.gen(function* () {
+        const { framed, raw } = yield* pair
+        const { connection } = framed
+        yield* raw.write("x\n".repeat(waiting))
+        const reading = yield* Effect.fork(Stream.mkString(Stream.decodeText(raw.stream)))
+        let received = 0
+        let expected = ""
+        for (const [at, { size, way }] of steps.entries()) {
+          const text = `${at}${"-".repeat(size)}`
+          if (way === "receive" && received++ < waiting) yield* framed.receive
+          else if (way === "send") yield* framed.send(text)
+          else if (way === "sendAll") yield* framed.sendAll([text, text])
+          else if (way === "sink") yield* Stream.run(Stream.make(text), framed.sink)
+          else if (way === "write") yield* connection.write(`${text}\n`)
+          else if (way === "writeAll") yield* connection.writeAll([text, "\n"])
+          else if (way === "refused") yield* Effect.flip(framed.send(`${text}\n`))
+          else if (way === "yield") yield* Effect.yieldNow()
+          if (["send", "write", "writeAll", "sink"].includes(way)) expected += `${text}\n`
+          if (way === "sendAll") expected += `${text}\n${text}\n`
+        }
+        yield* end === "close" ? Effect.forkScoped(connection.close) : connection.shutdown
+        expect(yield* Fiber.join(reading)).toBe(expected)
+      }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer)),
+    { fastCheck: { numRuns: 200 } }
+  )
+
   onMemory(
     "a failure of the frames is final, carries the address, and leaves the connection",
     () =>

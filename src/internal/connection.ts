@@ -3,14 +3,13 @@
  * Effects that do not depend on an argument are built once a connection, on first use; buffered data answers without suspending.
  * The rules of closing are here: flush, FIN, discard what the peer still sends, release, and reset when time is up.
  */
-import type * as Chunk from "effect/Chunk"
+import * as Chunk from "effect/Chunk"
 import type * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Inspectable from "effect/Inspectable"
 import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
 import type { Connection, ConnectionStats } from "../Connection.ts"
 import { TypeId } from "../Connection.ts"
 import type { ErrorKind } from "../ErrorKind.ts"
@@ -109,7 +108,10 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   }
 
   get stats(): Effect.Effect<ConnectionStats> {
-    return Effect.sync(() => this.figures)
+    return Effect.sync(() => {
+      this.outbound.collect()
+      return this.figures
+    })
   }
 
   // --- reading ---
@@ -142,7 +144,7 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   }
 
   get stream(): Connection["stream"] {
-    return this.#stream ??= Stream.repeatEffectChunkOption(Reads.pull(this.inbound))
+    return this.#stream ??= Reads.stream(this.inbound)
   }
 
   // --- writing ---
@@ -156,7 +158,9 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   }
 
   get sink(): Connection["sink"] {
-    return Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array | string>) => this.writeAll(chunk))
+    return Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array | string>) =>
+      chunk.length === 1 ? this.write(Chunk.unsafeHead(chunk)) : this.writeAll(chunk)
+    )
   }
 
   /** Writes one message of several chunks; `accepted` is told when it will be sent whatever becomes of the writer. */
@@ -247,6 +251,7 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   unsafeClose(): void {
     if (this.#closing || this.released) return
     this.#closing = true
+    this.outbound.flush()
     const inbound = this.inbound
     // Nothing is under way as far as can be seen, unless the peer was not told before that no more is served.
     const clear = inbound.started && !inbound.paused && inbound.queue.size === 0 && !inbound.retiring

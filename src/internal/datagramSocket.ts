@@ -9,8 +9,7 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { DatagramEvents, DatagramHandle } from "../DatagramTransport.ts"
 import type { ErrorKind } from "../ErrorKind.ts"
 import * as NetError from "../NetError.ts"
@@ -20,6 +19,7 @@ import { type Datagram, type Socket, TypeId, type UdpStats } from "../UdpSocket.
 import { DatagramControl } from "./datagramControl.ts"
 import { DatagramOutbound, type Message } from "./datagramOutbound.ts"
 import { type Bounds, DatagramQueue } from "./datagramQueue.ts"
+import { emitting } from "./emitting.ts"
 import { isAboutToYield, plain, yieldsFirst } from "./reads.ts"
 import { Requests } from "./requests.ts"
 import { Suspendable, suspension } from "./suspension.ts"
@@ -93,19 +93,15 @@ export class DatagramSocketImpl implements Socket, DatagramEvents {
 
   readonly receive: Effect.Effect<Datagram, NetError.DatagramReceiveError> = new Receive(this)
 
-  /** All that wait, at least one. */
-  readonly #receiveAll: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = Effect.suspend(() => {
-    if (this.queue.size === 0) return this.news() ?? this.#arrivalOfAny
-    return yieldsFirst(this.#receiveAll) ?? Exit.succeed(Chunk.unsafeFromArray(this.queue.takeAll()))
+  /** All that wait, whenever it is pulled. */
+  readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = emitting(({ emit, end }) => {
+    const all: ReturnType<typeof emit> = Effect.suspend(() => {
+      if (this.queue.size === 0) return this.#closing ? end : this.news() ?? arrival
+      return yieldsFirst(all) ?? emit(Chunk.unsafeFromArray(this.queue.takeAll()))
+    })
+    const arrival: typeof all = suspension((resume) => this.mustWait ? this.await(resume, all) : resume(all))
+    return all
   })
-
-  readonly datagrams: Stream.Stream<Datagram, NetError.DatagramReceiveError> = Stream.repeatEffectChunkOption(
-    Effect.mapError(this.#receiveAll, (error) => error._tag === "ConnectionClosed" ? Option.none() : Option.some(error))
-  )
-
-  readonly #arrivalOfAny: Effect.Effect<Chunk.Chunk<Datagram>, NetError.DatagramReceiveError> = suspension((resume) =>
-    this.mustWait ? this.await(resume, this.#receiveAll) : resume(this.#receiveAll)
-  )
 
   /** Nothing has come, nor anything that would end the waiting. */
   get mustWait(): boolean {

@@ -27,6 +27,11 @@ export class FrameReader<Out> {
     connection.inbound.holder = this.decoder
   }
 
+  /** Bytes have come that nobody has received yet. */
+  get isAhead(): boolean {
+    return this.decoder.buffered > 0 || this.#connection.inbound.queue.size > 0
+  }
+
   /**
    * An effect that goes on with `next` and the next frames, at most `limit`; with none at the end of stream, again and again.
    * Frames that cannot be had any more are `failed`.

@@ -8,13 +8,13 @@ import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
 import type { Framed, ReceiveError, SendError } from "../Framed.ts"
 import { ByteWriter } from "../framing/ByteWriter.ts"
 import type { Codec } from "../framing/Codec.ts"
 import type { Encoder } from "../framing/FrameEncoder.ts"
 import * as NetError from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
+import { emitting } from "./emitting.ts"
 import { batch, FrameReader, located } from "./frameReader.ts"
 
 /**
@@ -56,19 +56,13 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   }
 
   get messages(): Framed<Out, In>["messages"] {
-    return Stream.repeatEffectChunkOption(
-      Effect.flatMap(
-        Effect.mapError(
-          this.reader.frames(batch, (frames) => Exit.succeed(Chunk.unsafeFromArray(frames))),
-          Option.some
-        ),
-        (frames) => Chunk.isEmpty(frames) ? Exit.fail(Option.none()) : Exit.succeed(frames)
-      )
+    return emitting(({ emit, end }) =>
+      this.reader.frames(batch, (frames) => frames.length === 0 ? end : emit(Chunk.unsafeFromArray(frames)))
     )
   }
 
   get send(): Framed<Out, In>["send"] {
-    return (message) => Effect.suspend(() => this.unsafeSend(message))
+    return (message) => Effect.suspend(() => this.#send(message))
   }
 
   get sendAll(): Framed<Out, In>["sendAll"] {
@@ -76,7 +70,9 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   }
 
   get sink(): Framed<Out, In>["sink"] {
-    return Sink.forEachChunk((messages: Chunk.Chunk<In>) => this.sendAll(messages))
+    return Sink.forEachChunk((messages: Chunk.Chunk<In>) =>
+      messages.length === 1 ? this.send(Chunk.unsafeHead(messages)) : this.sendAll(messages)
+    )
   }
 
   get request(): Framed<Out, In>["request"] {
@@ -129,6 +125,14 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
     if (this.#replies.length === 0) return undefined
     if (!outbound.open || outbound.failure !== undefined) return this.unsafeFlush()
     return void outbound.defer(this.#replies)
+  }
+
+  /** Sends one message: at once, or while more wait to be received with what is sent in answer to those. */
+  #send(message: In): Effect.Effect<void, SendError> {
+    if (!this.connection.outbound.hasRoom(this.#replies.length)) return this.unsafeSend(message)
+    const waiting = this.unsafeReply(message)
+    if (waiting !== undefined) return waiting
+    return (this.reader.isAhead ? this.unsafeFlushSoon() : this.unsafeFlush()) ?? Effect.void
   }
 
   /** Sends one message at once; `Effect.void` where there was room for it. */

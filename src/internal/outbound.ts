@@ -134,7 +134,7 @@ export class Outbound extends Entry {
 
   /** Gives one message to a half that has not failed; what its writer has to wait for, if anything. */
   offer(chunk: Uint8Array, accepted?: () => void): Waiting | undefined {
-    this.#collect()
+    this.collect()
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
     accepted?.()
     const now = turn()
@@ -179,12 +179,13 @@ export class Outbound extends Entry {
   /** Takes what `pending` has then, before anything else is written and at the latest when the turn ends. Where nothing has to wait. */
   defer(pending: Pending): void {
     if (this.#pending === pending) return
-    this.#collect()
+    this.collect()
     this.#pending = pending
     queueMicrotask(() => this.flush())
   }
 
-  #collect(): void {
+  /** Takes what was deferred to the messages that leave when the turn ends. */
+  collect(): void {
     const pending = this.#pending
     if (pending === undefined) return
     this.#pending = undefined
@@ -202,7 +203,7 @@ export class Outbound extends Entry {
 
   /** Gives what was held for this turn to the runtime. */
   flush(): void {
-    this.#collect()
+    this.collect()
     const size = this.#heldSize
     if (size === 0) return
     const held = this.#held!

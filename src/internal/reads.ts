@@ -7,8 +7,10 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberRef from "effect/FiberRef"
 import * as Option from "effect/Option"
+import type * as Stream from "effect/Stream"
 import { InvalidOption, MessageTooLarge, type ReadError, UnexpectedEnd } from "../NetError.ts"
 import type { SocketAddress } from "../SocketAddress.ts"
+import { emitting } from "./emitting.ts"
 import type { Inbound } from "./inbound.ts"
 import { Suspendable } from "./suspension.ts"
 import { currentFiber, type Resume } from "./turn.ts"
@@ -144,19 +146,17 @@ const unexpectedEnd = (
     Effect.fail(new UnexpectedEnd({ operation: "read", address: address(), received: inbound.queue.size, expected }))
   )
 
-/** What waits as one Chunk, as a Stream pulls it. */
-export const pull = (inbound: Inbound): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<ReadError>> => {
-  const all: Effect.Effect<Chunk.Chunk<Uint8Array>, ReadError> = taking(() =>
-    inbound.queue.size === 0
-      ? settled(inbound, Exit.succeed(Chunk.empty())) ?? more
-      : Exit.succeed(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
-  )
-  const more = inbound.wait(all, 1, false)
-  return Effect.flatMap(
-    Effect.mapError(all, Option.some),
-    (chunks) => Chunk.isEmpty(chunks) ? Exit.fail(Option.none()) : Exit.succeed(chunks)
-  )
-}
+/** All that has come, as one Chunk whenever it is pulled. */
+export const stream = (inbound: Inbound): Stream.Stream<Uint8Array, ReadError> =>
+  emitting(({ emit, end }) => {
+    const all: ReturnType<typeof emit> = taking(() =>
+      inbound.queue.size === 0
+        ? settled(inbound, end) ?? more
+        : emit(Chunk.unsafeFromArray(inbound.takeAll().map(plain)))
+    )
+    const more = inbound.wait(all, 1, false)
+    return all
+  })
 
 /** Not as the Buffer that Node gives: `slice` of a Buffer is a view, of any other Uint8Array a copy. */
 export const plain = (bytes: Uint8Array): Uint8Array =>
