@@ -23,6 +23,23 @@ const tag = <A, E extends NetError.NetError>(exit: Exit.Exit<A, E>) =>
   Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error._tag : "no failure"
 
 describe("Connection", () => {
+  onMemory("answers to what came together leave together, and before a FIN or a close", () =>
+    Effect.gen(function* () {
+      for (const end of ["shutdown", "close"] as const) {
+        const { client, server } = yield* pair()
+        yield* client.write("a\nb\nc\n")
+        for (const line of ["a\n", "b\n"]) {
+          expect(text(yield* server.readUntil("\n"))).toBe(line)
+          yield* server.writeAll(["re ", line])
+        }
+        expect(text(Option.getOrThrow(yield* client.read))).toBe("re a\nre b\n")
+        yield* server.write("last")
+        yield* end === "close" ? Effect.fork(server.close) : server.shutdown
+        expect(text(Option.getOrThrow(yield* client.read))).toBe("last")
+        expect(Option.isNone(yield* client.read)).toBe(true)
+      }
+    }))
+
   onMemory("a read fails with ReadTimeout at its time, and the next read goes on", () =>
     Effect.gen(function* () {
       const { client, server } = yield* pair({ readTimeout: "10 seconds" })

@@ -46,6 +46,45 @@ describe("ByteQueue", () => {
     }))
   })
 
+  it("is the bytes it holds, whatever is done to it", () => {
+    const step = fc.oneof(
+      fc.record({
+        way: fc.constantFrom("push", "unshift"),
+        bytes: fc.uint8Array({ minLength: 1, maxLength: 9, max: 3 })
+      }),
+      fc.record({ way: fc.constantFrom("shift", "takeAll"), bytes: fc.constant(new Uint8Array()) }),
+      fc.record({ way: fc.constantFrom("take", "find"), bytes: fc.uint8Array({ minLength: 1, maxLength: 6, max: 3 }) })
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
+        const queue = new ByteQueue()
+        let model: Array<number> = []
+        for (const { bytes, way } of steps) {
+          if (way === "push") {
+            queue.push(Buffer.from(bytes))
+            model = [...model, ...bytes]
+          } else if (way === "unshift") {
+            queue.unshift(bytes)
+            model = [...bytes, ...model]
+          } else if (way === "find") {
+            const text = (of: Iterable<number>) => Array.from(of).join("")
+            expect(queue.indexOf(bytes, bytes.length - 1)).toBe(text(model).indexOf(text(bytes), bytes.length - 1))
+          } else {
+            const size = Math.min(bytes.length * bytes[0]!, model.length)
+            const taken = way === "takeAll" ? join(queue.takeAll()) : way === "shift" ? queue.shift() : queue.take(size)
+            if (way === "take") expect(taken).toHaveLength(size)
+            expect(Array.from(taken ?? [])).toEqual(model.slice(0, taken?.length ?? 0))
+            if (way === "takeAll") expect(taken).toHaveLength(model.length)
+            if (way === "shift") expect(taken === undefined).toBe(model.length === 0)
+            model = model.slice(taken?.length ?? 0)
+          }
+          expect(queue.size).toBe(model.length)
+        }
+      }),
+      { numRuns: 500 }
+    )
+  })
+
   it("finds a pattern wherever chunks are cut", () => {
     fc.assert(
       fc.property(

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Option, type Scope } from "effect"
-import { Net, type Network } from "effect-netkit"
+import { type Connection, Net, type Network } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
 const pair = (options: Net.ConnectOptions & Net.ListenOptions = {}) =>
@@ -30,7 +30,7 @@ const interrupted = <E, R>(
   limit = 2048
 ) =>
   Effect.forEach(
-    Array.from({ length: 60 }, (_, i) => limit - 50 + i),
+    Array.from({ length: Math.min(60, limit + 10) }, (_, i) => Math.max(0, limit - 50) + i),
     (count) =>
       attempt((effect) =>
         Effect.gen(function* () {
@@ -88,23 +88,34 @@ describe("an interruption after any number of steps", () => {
       })
     ))
 
-  onMemory("of a read loses no byte, also where fewer steps are allowed", () =>
-    Effect.gen(function* () {
-      const { client, server } = yield* pair()
-      yield* server.write("first")
-      yield* client.read
-      yield* interrupted((interrupt) =>
-        Effect.gen(function* () {
-          yield* server.write("abcde")
-          yield* turn
-          let taken = 0
-          const reading = Effect.flatMap(client.readExactly(5), (bytes) => {
-            taken += bytes.length
-            return Effect.void
-          })
-          yield* interrupt(reading)
-          expect(taken + (yield* client.stats).unread).toBe(5)
-          if (taken === 0) yield* client.read
-        }), 100)
-    }))
+  const readers = {
+    readExactly: (connection: Connection.Connection) => connection.readExactly(5),
+    readUntil: (connection: Connection.Connection) => connection.readUntil("e"),
+    "readExactly, some steps on,": (connection: Connection.Connection) =>
+      Effect.zipRight(steps(3), connection.readExactly(5))
+  }
+
+  for (const [name, read] of Object.entries(readers)) {
+    onMemory(`of ${name} loses no byte, however few steps are allowed`, () =>
+      Effect.gen(function* () {
+        const { client, server } = yield* pair()
+        yield* server.write("first")
+        yield* client.read
+        const limits = [100, ...Array.from({ length: 29 }, (_, i) => i + 12)]
+        yield* Effect.forEach(limits, (limit) =>
+          interrupted((interrupt) =>
+            Effect.gen(function* () {
+              yield* server.write("abcde")
+              yield* turn
+              let taken = 0
+              const reading = Effect.flatMap(read(client), (bytes) => {
+                taken += bytes.length
+                return Effect.void
+              })
+              yield* interrupt(reading)
+              expect(taken + (yield* client.stats).unread).toBe(5)
+              if (taken === 0) yield* client.read
+            }), limit))
+      }))
+  }
 })

@@ -3,6 +3,9 @@
  * Every operation is O(1) amortised in the number of chunks; a chunk is split by view, copied only when bytes of several are asked
  * for in one piece. Pure, Effect-free.
  */
+import { copy, empty, view } from "../framing/Bytes.ts"
+import { allocate } from "../framing/Pool.ts"
+
 export class ByteQueue {
   /** Bytes held. */
   size = 0
@@ -12,6 +15,8 @@ export class ByteQueue {
   #only: Uint8Array | undefined
   #chunks = none
   #head = 0
+  /** How much of the first chunk has been taken: a view is made of what is handed out, none of what stays. */
+  #used = 0
 
   push(chunk: Uint8Array): void {
     if (this.size === 0) this.#only = chunk
@@ -23,6 +28,7 @@ export class ByteQueue {
     if (this.size === 0) this.#only = chunk
     else {
       const chunks = this.#many()
+      this.#trim()
       if (this.#head > 0) chunks[--this.#head] = chunk
       else chunks.unshift(chunk)
     }
@@ -30,38 +36,20 @@ export class ByteQueue {
     this.version++
   }
 
-  /** The next chunk as it came. */
+  /** The next chunk as it came, or what is left of it. */
   shift(): Uint8Array | undefined {
-    const only = this.#only
-    if (only !== undefined) {
-      this.#only = undefined
-      this.size = 0
-      this.version++
-      return only
-    }
-    const chunks = this.#chunks
-    const chunk = chunks[this.#head]
-    if (chunk === undefined) return undefined
-    if (++this.#head === chunks.length) {
-      chunks.length = 0
-      this.#head = 0
-    } else {
-      chunks[this.#head - 1] = empty
-      // Keeps the array from growing for ever behind a reader that is always one chunk late.
-      if (this.#head >= 64 && this.#head * 2 >= chunks.length) {
-        this.#chunks = chunks.slice(this.#head)
-        this.#head = 0
-      }
-    }
-    this.size -= chunk.length
-    this.version++
-    return chunk
+    const first = this.#first
+    if (first === undefined) return undefined
+    const rest = this.#used === 0 ? first : view(first, this.#used, first.length)
+    this.#skip(rest.length)
+    return rest
   }
 
   /** All chunks at once. */
   takeAll(): Array<Uint8Array> {
-    const only = this.#only
-    const all = only !== undefined ? [only] : this.#head === 0 ? this.#many() : this.#chunks.slice(this.#head)
+    const chunks = this.#many()
+    this.#trim()
+    const all = this.#head === 0 ? chunks : chunks.slice(this.#head)
     this.clear()
     return all
   }
@@ -69,23 +57,12 @@ export class ByteQueue {
   /** Exactly `n` bytes, which must be there: a view where one chunk has them, else one copy. */
   take(n: number): Uint8Array {
     if (n === 0) return empty
-    const first = this.shift()!
-    if (first.length === n) return first
-    if (first.length > n) {
-      this.unshift(first.subarray(n))
-      return first.subarray(0, n)
-    }
-    const out = new Uint8Array(n)
-    out.set(first)
-    let filled = first.length
-    while (filled < n) {
-      const chunk = this.shift()!
-      const part = chunk.length > n - filled ? chunk.subarray(0, n - filled) : chunk
-      out.set(part, filled)
-      filled += part.length
-      if (part.length < chunk.length) this.unshift(chunk.subarray(part.length))
-    }
-    return out
+    const first = this.#first!
+    const end = this.#used + n
+    if (end > first.length) return this.#gather(n)
+    const bytes = n === first.length ? first : view(first, this.#used, end)
+    this.#skip(n)
+    return bytes
   }
 
   /**
@@ -94,10 +71,10 @@ export class ByteQueue {
    */
   indexOf(pattern: Uint8Array, from: number): number {
     const chunks = this.#many()
-    let start = 0
+    let start = -this.#used
     for (let i = this.#head; i < chunks.length; i++) {
       const chunk = chunks[i]!
-      let at = Math.max(0, from - start)
+      let at = Math.max(0, -start, from - start)
       while (at < chunk.length && (at = chunk.indexOf(pattern[0]!, at)) !== -1) {
         if (this.#matches(pattern, i, at)) return start + at
         at++
@@ -111,8 +88,62 @@ export class ByteQueue {
     this.#only = undefined
     this.#chunks = none
     this.#head = 0
+    this.#used = 0
     this.size = 0
     this.version++
+  }
+
+  get #first(): Uint8Array | undefined {
+    return this.#only ?? this.#chunks[this.#head]
+  }
+
+  /** Takes `n` bytes, no more than are left of the first chunk. */
+  #skip(n: number): void {
+    this.size -= n
+    this.version++
+    this.#used += n
+    if (this.#used === this.#first!.length) this.#drop()
+  }
+
+  #drop(): void {
+    this.#used = 0
+    if (this.#only !== undefined) {
+      this.#only = undefined
+      return
+    }
+    const chunks = this.#chunks
+    if (++this.#head === chunks.length) {
+      chunks.length = 0
+      this.#head = 0
+      return
+    }
+    chunks[this.#head - 1] = empty
+    // Keeps the array from growing for ever behind a reader that is always one chunk late.
+    if (this.#head >= 64 && this.#head * 2 >= chunks.length) {
+      this.#chunks = chunks.slice(this.#head)
+      this.#head = 0
+    }
+  }
+
+  /** Copies `n` bytes of several chunks into one. */
+  #gather(n: number): Uint8Array {
+    const out = allocate(n)
+    for (let filled = 0; filled < n;) {
+      const first = this.#first!
+      const part = view(first, this.#used, Math.min(first.length, this.#used + n - filled))
+      out.set(part, filled)
+      filled += part.length
+      this.#skip(part.length)
+    }
+    return out
+  }
+
+  /** Cuts off what has been taken of the first chunk, which is in the array. */
+  #trim(): void {
+    if (this.#used === 0) return
+    const first = this.#chunks[this.#head]!
+    this.#chunks[this.#head] = view(first, this.#used, first.length)
+    this.#used = 0
   }
 
   /** All chunks, in the array. */
@@ -136,18 +167,16 @@ export class ByteQueue {
   }
 }
 
-const empty = new Uint8Array(0)
-
 /** No chunks, of all queues. Never changed. */
 const none: Array<Uint8Array> = []
 
 /** One chunk with the bytes of all. */
 export const concat = (chunks: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
   if (chunks.length === 1) return chunks[0]!
-  const out = new Uint8Array(size)
+  const out = allocate(size)
   let at = 0
   for (const chunk of chunks) {
-    out.set(chunk, at)
+    copy(chunk, out, at)
     at += chunk.length
   }
   return out

@@ -24,7 +24,7 @@ import * as Reads from "./reads.ts"
 import { cancelable } from "./suspension.ts"
 import { nextTurn } from "./turn.ts"
 import type { WaitSettings } from "./waitClock.ts"
-import { toBytes, Write } from "./writes.ts"
+import { toBytes, Write, WriteAll } from "./writes.ts"
 
 /** What all connections of one listener, or of one dial, have in common. */
 export interface Environment {
@@ -76,7 +76,14 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
     this.#environment = environment
     const { clock, readBuffer, readDeadlines, waits, writeBuffer, writeDeadlines } = environment
     this.inbound = new Inbound(handle, readBuffer, readDeadlines, this, waits)
-    this.outbound = new Outbound(handle, writeBuffer, writeDeadlines, this, waits?.paced ? clock : undefined)
+    this.outbound = new Outbound(
+      handle,
+      this.inbound.queue,
+      writeBuffer,
+      writeDeadlines,
+      this,
+      waits?.paced ? clock : undefined
+    )
     this.openedAt = clock.unsafeCurrentTimeMillis()
     environment.readDeadlines?.retain()
     environment.writeDeadlines?.retain()
@@ -127,7 +134,7 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
 
   get readUntil(): Connection["readUntil"] {
     return (delimiter, options) =>
-      Reads.until(this.inbound, toBytes(delimiter), options?.maxLength ?? 65536, () => this.remoteAddress)
+      Reads.until(this.inbound, delimiter, options?.maxLength ?? 65536, () => this.remoteAddress)
   }
 
   get ended(): Connection["ended"] {
@@ -154,7 +161,10 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   }
 
   get writeAll(): Connection["writeAll"] {
-    return (chunks) => Effect.suspend(() => this.outbound.writeAll(Array.from(chunks, toBytes)))
+    return (chunks) =>
+      Array.isArray(chunks)
+        ? new WriteAll(this.outbound, chunks)
+        : Effect.suspend(() => this.outbound.writeAll(Array.from(chunks, toBytes)))
   }
 
   get sink(): Connection["sink"] {

@@ -99,9 +99,9 @@ export class Inbound extends Entry {
     return this.ended || this.failure !== undefined
   }
 
-  /** Nothing has come, and nothing that would end the waiting before it has begun. */
-  get mustWait(): boolean {
-    return this.queue.size === 0 && !this.#done && this.#retirement === undefined
+  /** More may come, as far as is known. */
+  get open(): boolean {
+    return !this.#done && this.#retirement === undefined
   }
 
   push(chunk: Uint8Array): void {

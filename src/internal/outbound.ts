@@ -16,6 +16,9 @@ import type { Pace } from "./waitClock.ts"
 /** Messages up to this size are joined by copying; beyond, a copy costs more than a system call. */
 const joinLimit = 65536
 
+/** Messages up to this size may wait for others; beyond, copying them together costs as much as it saves. */
+const smallLimit = 2048
+
 /** A larger message goes to the runtime in pieces, so that its progress can be seen and memory in the runtime stays bounded. */
 const pieceSize = 262144
 
@@ -42,6 +45,12 @@ export interface Timeouts {
   writeTimedOut(): Effect.Effect<never, never>
 }
 
+const sizeOf = (chunks: ReadonlyArray<Uint8Array>): number => {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  return size
+}
+
 const nothing: Pace = { bytes: 0, millis: 0 }
 
 export class Outbound extends Entry {
@@ -60,6 +69,8 @@ export class Outbound extends Entry {
   #done: (() => void) | undefined
   readonly #timeouts: Timeouts
   readonly #handle: StreamHandle
+  /** What has come and was not read. */
+  readonly #unread: { readonly size: number }
   readonly #limit: number
   readonly #deadlines: Deadlines | undefined
   readonly #clock: Clock.Clock | undefined
@@ -71,6 +82,7 @@ export class Outbound extends Entry {
 
   constructor(
     handle: StreamHandle,
+    unread: { readonly size: number },
     limit: number,
     deadlines: Deadlines | undefined,
     timeouts: Timeouts,
@@ -79,6 +91,7 @@ export class Outbound extends Entry {
     super()
     this.#clock = clock
     this.#handle = handle
+    this.#unread = unread
     this.#limit = limit
     this.#deadlines = deadlines
     this.#timeouts = timeouts
@@ -138,7 +151,9 @@ export class Outbound extends Entry {
     if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
     accepted?.()
     const now = turn()
-    if (this.#lastTurn === now || this.#heldSize > 0) {
+    // Who reads on in what has come may have more to say to it, which leaves with this.
+    const more = this.#unread.size > 0 && chunk.length <= smallLimit
+    if (more || this.#lastTurn === now || this.#heldSize > 0) {
       this.#hold(chunk)
       return undefined
     }
@@ -165,15 +180,23 @@ export class Outbound extends Entry {
 
   /** Writes many chunks as one message. */
   writeAll(chunks: ReadonlyArray<Uint8Array>, accepted?: () => void): Effect.Effect<void> {
-    if (chunks.length === 1) return this.write(chunks[0]!, accepted)
-    let size = 0
-    for (const chunk of chunks) size += chunk.length
-    if (size <= joinLimit || this.#full || this.#waiting.length > 0) return this.write(concat(chunks, size), accepted)
-    if (this.failure !== undefined) return this.failure()
+    return this.failure === undefined && this.open
+      ? this.#settled(this.offerAll(chunks, accepted))
+      : this.write(concat(chunks, sizeOf(chunks)), accepted)
+  }
+
+  /** `offer`, of many chunks as one message, while there is room. */
+  offerAll(chunks: ReadonlyArray<Uint8Array>, accepted?: () => void): Waiting | undefined {
+    const size = sizeOf(chunks)
+    if (chunks.length > 1 && size > joinLimit) {
+      accepted?.()
+      this.flush()
+      this.total += size
+      return this.#handle.writev(chunks) ? undefined : this.#room()
+    }
+    if (size > 0) return this.offer(concat(chunks, size), accepted)
     accepted?.()
-    this.flush()
-    this.total += size
-    return this.#settled(this.#handle.writev(chunks) ? undefined : this.#room())
+    return undefined
   }
 
   /** Takes what `pending` has then, before anything else is written and at the latest when the turn ends. Where nothing has to wait. */

@@ -14,6 +14,7 @@ import { emitting } from "./emitting.ts"
 import type { Inbound } from "./inbound.ts"
 import { Suspendable } from "./suspension.ts"
 import { currentFiber, type Resume } from "./turn.ts"
+import { type Message, toBytes } from "./writes.ts"
 
 type Address = () => SocketAddress
 
@@ -64,7 +65,7 @@ class Next extends Suspendable<Option.Option<Uint8Array>, ReadError> {
   }
 
   get mustWait(): boolean {
-    return this.#inbound.mustWait
+    return this.#inbound.queue.size === 0 && this.#inbound.open
   }
 
   protected value(): Option.Option<Uint8Array> {
@@ -87,54 +88,133 @@ export const next = (inbound: Inbound): Effect.Effect<Option.Option<Uint8Array>,
 
 const none: Effect.Effect<Option.Option<Uint8Array>> = Exit.succeed(Option.none())
 
+class Exactly extends Suspendable<Uint8Array, ReadError | UnexpectedEnd> {
+  readonly #inbound: Inbound
+  readonly #n: number
+  readonly #address: Address
+
+  constructor(inbound: Inbound, n: number, address: Address) {
+    super()
+    this.#inbound = inbound
+    this.#n = n
+    this.#address = address
+  }
+
+  get isReady(): boolean {
+    return this.#inbound.queue.size >= this.#n && !isAboutToYield()
+  }
+
+  get mustWait(): boolean {
+    return this.#inbound.queue.size < this.#n && this.#inbound.open
+  }
+
+  protected value(): Uint8Array {
+    return plain(this.#inbound.takeBytes(this.#n))
+  }
+
+  protected wait(resume: Resume<Uint8Array, ReadError | UnexpectedEnd>): void {
+    this.#inbound.await(resume, this, this.#n, true)
+  }
+
+  commit(): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> {
+    const inbound = this.#inbound
+    if (inbound.queue.size >= this.#n) return yieldsFirst(this) ?? this
+    return settled(inbound, unexpectedEnd(inbound, this.#address, this.#n)) ?? inbound.wait(this, this.#n, true)
+  }
+}
+
 /** Exactly `n` bytes. */
 export const exactly = (
   inbound: Inbound,
   n: number,
   address: Address
-): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> => {
-  if (!(Number.isSafeInteger(n) && n >= 0)) {
-    return Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
+): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> =>
+  Number.isSafeInteger(n) && n >= 0
+    ? new Exactly(inbound, n, address)
+    : Effect.die(new InvalidOption({ option: "n", value: n, expected: "a number of bytes" }))
+
+type UntilError = ReadError | UnexpectedEnd | MessageTooLarge
+
+class Until extends Suspendable<Uint8Array, UntilError> {
+  readonly #inbound: Inbound
+  readonly #pattern: Uint8Array
+  readonly #limit: number
+  readonly #address: Address
+  /** How far the search has got in the queue of that version; it begins anew once somebody has taken bytes. */
+  #seen = 0
+  #version = -1
+
+  constructor(inbound: Inbound, pattern: Uint8Array, limit: number, address: Address) {
+    super()
+    this.#inbound = inbound
+    this.#pattern = pattern
+    this.#limit = limit
+    this.#address = address
   }
-  const self: Effect.Effect<Uint8Array, ReadError | UnexpectedEnd> = taking(() =>
-    inbound.queue.size >= n
-      ? Exit.succeed(plain(inbound.takeBytes(n)))
-      : settled(inbound, unexpectedEnd(inbound, address, n)) ?? inbound.wait(self, n, true)
-  )
-  return self
+
+  /** How many bytes it is to the pattern's end; 0 while that is not there. */
+  get #length(): number {
+    const { queue } = this.#inbound
+    const at = queue.indexOf(this.#pattern, queue.version === this.#version ? this.#seen : 0)
+    this.#version = queue.version
+    this.#seen = at === -1 ? Math.max(0, queue.size - this.#pattern.length + 1) : at
+    return at === -1 ? 0 : at + this.#pattern.length
+  }
+
+  get isReady(): boolean {
+    const length = this.#length
+    return length > 0 && length <= this.#limit && !isAboutToYield()
+  }
+
+  get mustWait(): boolean {
+    return this.#inbound.open && this.#inbound.queue.size < this.#limit && this.#length === 0
+  }
+
+  protected value(): Uint8Array {
+    return plain(this.#inbound.takeBytes(this.#length))
+  }
+
+  protected wait(resume: Resume<Uint8Array, UntilError>): void {
+    this.#inbound.await(resume, this, this.#inbound.queue.size + 1, true)
+  }
+
+  commit(): Effect.Effect<Uint8Array, UntilError> {
+    const inbound = this.#inbound
+    const { size } = inbound.queue
+    const length = this.#length
+    if (length > this.#limit || (length === 0 && size >= this.#limit)) {
+      const address = this.#address()
+      return Effect.fail(new MessageTooLarge({ operation: "read", address, size: length || size, limit: this.#limit }))
+    }
+    if (length > 0) return yieldsFirst(this) ?? this
+    return settled(inbound, unexpectedEnd(inbound, this.#address, undefined)) ?? inbound.wait(this, size + 1, true)
+  }
 }
 
-/** All bytes up to and with `pattern`, at most `limit`. */
+/** The last delimiter given as text: a connection, or many, ask for the same again and again. */
+let known = { text: "", bytes: toBytes("") }
+
+const patternOf = (delimiter: Message): Uint8Array => {
+  if (typeof delimiter !== "string") return toBytes(delimiter)
+  if (delimiter !== known.text) known = { text: delimiter, bytes: toBytes(delimiter) }
+  return known.bytes
+}
+
+/** All bytes up to and with `delimiter`, at most `limit`. */
 export const until = (
   inbound: Inbound,
-  pattern: Uint8Array,
+  delimiter: Message,
   limit: number,
   address: Address
-): Effect.Effect<Uint8Array, ReadError | UnexpectedEnd | MessageTooLarge> => {
+): Effect.Effect<Uint8Array, UntilError> => {
+  const pattern = patternOf(delimiter)
   if (pattern.length === 0) {
     return Effect.die(new InvalidOption({ option: "delimiter", value: "", expected: "at least one byte" }))
   }
   if (!(limit >= 1)) {
     return Effect.die(new InvalidOption({ option: "maxLength", value: limit, expected: "a number of bytes from 1" }))
   }
-  return Effect.suspend(() => {
-    const { queue } = inbound
-    // How far the search has got; it begins anew when another reader has taken bytes meanwhile.
-    let seen = 0
-    let version = queue.version
-    const self: ReturnType<typeof until> = taking(() => {
-      const at = queue.indexOf(pattern, queue.version === version ? seen : 0)
-      const length = at === -1 ? queue.size : at + pattern.length
-      if (length > limit || (at === -1 && length === limit)) {
-        return Effect.fail(new MessageTooLarge({ operation: "read", address: address(), size: length, limit }))
-      }
-      if (at !== -1) return Exit.succeed(plain(inbound.takeBytes(length)))
-      seen = Math.max(0, queue.size - pattern.length + 1)
-      version = queue.version
-      return settled(inbound, unexpectedEnd(inbound, address, undefined)) ?? inbound.wait(self, queue.size + 1, true)
-    })
-    return self
-  })
+  return new Until(inbound, pattern, limit, address)
 }
 
 const unexpectedEnd = (

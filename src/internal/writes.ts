@@ -1,5 +1,5 @@
 /**
- * One message as an effect that writes it whenever it is run: its value where there is room, as nearly always, a wait otherwise.
+ * Messages as effects that write them whenever they are run: their value where there is room, as nearly always, a wait otherwise.
  */
 import type * as Effect from "effect/Effect"
 import { InvalidOption, type WriteError } from "../NetError.ts"
@@ -45,5 +45,31 @@ export class Write extends Immediate<void, WriteError> {
 
   commit(): Effect.Effect<void, WriteError> {
     return this.#outbound.write(toBytes(this.#message))
+  }
+}
+
+/** As `Write`, of a message in several pieces. */
+export class WriteAll extends Immediate<void, WriteError> {
+  readonly #outbound: Outbound
+  readonly #pieces: ReadonlyArray<Message>
+
+  constructor(outbound: Outbound, pieces: ReadonlyArray<Message>) {
+    super()
+    this.#outbound = outbound
+    this.#pieces = pieces
+  }
+
+  get isReady(): boolean {
+    let size = 0
+    for (const piece of this.#pieces) size += sizeAtMost(piece)
+    return this.#outbound.hasRoom(size)
+  }
+
+  protected value(): void {
+    this.#outbound.offerAll(this.#pieces.map(toBytes))
+  }
+
+  commit(): Effect.Effect<void, WriteError> {
+    return this.#outbound.writeAll(this.#pieces.map(toBytes))
   }
 }
