@@ -273,7 +273,8 @@ export const scaling = {
   }))
 }
 
-const all: ReadonlyArray<Case> = [...cases, ...scaling.connections, ...scaling.sizes]
+/** Every case, those of the pictures too. */
+export const all: ReadonlyArray<Case> = [...cases, ...scaling.connections, ...scaling.sizes]
 
 export const caseNamed = (name: string): Case => all.find((each) => each.name === name)!
 

@@ -9,6 +9,7 @@ import process from "node:process"
 import { Command, InvalidArgumentError, Option } from "commander"
 import * as Baseline from "./baseline.ts"
 import {
+  all,
   type Case,
   cases,
   type Contender,
@@ -57,7 +58,7 @@ const parse = (): Options => {
   const options = new Command("npm run bench --")
     .description("Measures servers on this SDK, on the bare runtimes and on peers, and compares them.")
     .addOption(new Option("--runtime <name...>", "these runtimes alone").choices(runtimes).default(runtimes, "all"))
-    .addOption(new Option("--case <name...>", "these cases alone").choices(cases.map(({ name }) => name)))
+    .addOption(new Option("--case <name...>", "these cases alone").choices(all.map(({ name }) => name)))
     .option("--rounds <n>", "measurements of each server in each case", positive, 5)
     .option("--seconds <n>", "length of a measurement", positive, 1.5)
     .option("--peers", "also the peers that must be installed first, from the npm registry")
@@ -80,7 +81,7 @@ const ownAndRaw = brief || options.scaling === true || options.profile === true
 
 const chosenCases = (): ReadonlyArray<Case> => {
   if (options.scaling) return [...scaling.connections, ...scaling.sizes]
-  const named = cases.filter(({ name }) => options.case?.includes(name) ?? true)
+  const named = options.case === undefined ? cases : all.filter(({ name }) => options.case?.includes(name))
   return brief ? named.filter(({ quick }) => quick) : named
 }
 
