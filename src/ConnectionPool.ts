@@ -51,6 +51,16 @@ export type {
 } from "./internal/poolOptions.ts"
 
 /**
+ * Marks every pool for each key.
+ *
+ * @category symbols
+ */
+export const KeyedTypeId: unique symbol = Symbol.for("effect-netkit/KeyedConnectionPool")
+
+/** @category symbols */
+export type KeyedTypeId = typeof KeyedTypeId
+
+/**
  * A pool of `A`, each of which may fail to open with `E`. It lives in the Scope it was made in. When that closes, who waits and who comes
  * later fails with `PoolClosed`, idle connections are closed, those lent are waited for, at most `drainTimeout`, and closed then.
  *
@@ -86,6 +96,7 @@ export interface ConnectionPool<A, out E = never> {
  * @category models
  */
 export interface KeyedConnectionPool<K, A, out E = never> {
+  readonly [KeyedTypeId]: KeyedTypeId
   /** As `use` of the key's pool. */
   readonly use: <B, E2, R>(
     key: K,
@@ -268,6 +279,7 @@ export const makeKeyed = <K, A, E, R, R2 = never>(
       })
     })
     return {
+      [KeyedTypeId]: KeyedTypeId,
       // A pool is asked in the same step as it is looked up, or it might be forgotten in between.
       use: (key, f) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lend(restore, f))),
       get: (key) => Effect.uninterruptibleMask((restore) => Effect.suspend(() => poolOf(key).lendTo(restore))),
@@ -312,6 +324,14 @@ export const layer: <I, P, E, R>(
  * @category guards
  */
 export const isConnectionPool = (u: unknown): u is ConnectionPool<unknown, unknown> => hasProperty(u, TypeId)
+
+/**
+ * Whether a value is a pool for each key.
+ *
+ * @category guards
+ */
+export const isKeyedConnectionPool = (u: unknown): u is KeyedConnectionPool<never, unknown, unknown> =>
+  hasProperty(u, KeyedTypeId)
 
 const makeAt = <A, E, R, R2>(
   options: Options<A, E, R, R2>,

@@ -13,7 +13,7 @@ import type * as Sink from "effect/Sink"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
 import type { Codec } from "./framing/Codec.ts"
-import type { ConnectionImpl } from "./internal/connection.ts"
+import { implementation } from "./internal/connection.ts"
 import { Broken, Exchange } from "./internal/exchange.ts"
 import { FramedImpl, TypeId } from "./internal/framed.ts"
 import { Inbox } from "./internal/inbox.ts"
@@ -112,7 +112,7 @@ export const make: {
 } = dual(
   2,
   <Out, In>(connection: Connection, codec: Codec<Out, In>): Framed<Out, In> =>
-    new FramedImpl(connection as ConnectionImpl, codec)
+    new FramedImpl(implementation(connection), codec)
 )
 
 /**

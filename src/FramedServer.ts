@@ -12,7 +12,7 @@ import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
 import type { Framed, ReceiveError, SendError } from "./Framed.ts"
 import type { Codec } from "./framing/Codec.ts"
-import type { ConnectionImpl } from "./internal/connection.ts"
+import { implementation } from "./internal/connection.ts"
 import { FramedImpl } from "./internal/framed.ts"
 import type { FrameError } from "./NetError.ts"
 import * as Server from "./Server.ts"
@@ -63,7 +63,7 @@ export const handler = <Out, In, E = never, R = never>(
 ): (connection: Connection) => Effect.Effect<void, E | ReceiveError | SendError, R> => {
   const { codec, onFrameError = "close" } = options
   return (connection) => {
-    const session = new FramedImpl(connection as ConnectionImpl, codec)
+    const session = new FramedImpl(implementation(connection), codec)
     const onMessage = options.handler(session)
     return Effect.catchSomeDefect(
       Effect.isEffect(onMessage)

@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
@@ -71,11 +72,22 @@ export interface LookupOptions {
 }
 
 /**
+ * Marks every listener.
+ *
+ * @category symbols
+ */
+export const ListenerTypeId: unique symbol = Symbol.for("effect-netkit/Listener")
+
+/** @category symbols */
+export type ListenerTypeId = typeof ListenerTypeId
+
+/**
  * A listening socket. It lives in the Scope it was opened in; when that closes the port is free again.
  *
  * @category models
  */
 export interface Listener {
+  readonly [ListenerTypeId]: ListenerTypeId
   /** The address really bound: port 0 has become a port. */
   readonly address: SocketAddress.SocketAddress
   /**
@@ -180,10 +192,18 @@ export const listen = (
   options: ListenOptions = {}
 ): Effect.Effect<Listener, NetError.BindError, Network | Scope.Scope> =>
   Effect.map(internalListener.listen(address, options), ({ bound, queue }) => ({
+    [ListenerTypeId]: ListenerTypeId,
     address: bound.address,
     accept: queue.accept,
     connections: queue.connections
   }))
+
+/**
+ * Whether a value is a listener.
+ *
+ * @category guards
+ */
+export const isListener = (u: unknown): u is Listener => hasProperty(u, ListenerTypeId)
 
 /**
  * Copies both ways until both directions have ended; the end of one is passed on as FIN while the other goes on.

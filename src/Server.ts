@@ -5,11 +5,10 @@
  * is left after `drainTimeout`.
  */
 import type * as Duration from "effect/Duration"
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import type * as Context from "effect/Context"
-import * as ConfigError from "effect/ConfigError"
+import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import { hasProperty } from "effect/Predicate"
 import type * as Scope from "effect/Scope"
@@ -20,7 +19,7 @@ import { Draining } from "./internal/draining.ts"
 import type { PatienceOptions } from "./internal/patience.ts"
 import type { RejectReason } from "./internal/rejections.ts"
 import * as Internal from "./internal/serve.ts"
-import { configured } from "./internal/serverConfig.ts"
+import * as ServerConfig from "./internal/serverConfig.ts"
 import type { ConnectionInfo, EndReason } from "./internal/session.ts"
 import type { BindError, InvalidOption } from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -286,12 +285,7 @@ export interface Settings extends Omit<ServerOptions<never, never>, "handler" | 
  * @category configuration
  */
 export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings> =>
-  Config.mapOrFail(configured, (settings) => {
-    const { listen = defaults.listen } = settings
-    return listen === undefined
-      ? Either.left(ConfigError.MissingData(["listen"], "where to listen is neither configured nor a default"))
-      : Either.right({ ...defaults, ...settings, listen })
-  })
+  ServerConfig.over(defaults, ServerConfig.streams)
 
 /**
  * A server of any kind as a Layer, made from the configuration.

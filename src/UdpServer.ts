@@ -4,6 +4,7 @@
  * A handler that fails or dies has failed with its datagram alone; while all are busy datagrams wait in the socket's
  * bounded queue.
  */
+import type * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -11,6 +12,7 @@ import * as internal from "./internal/datagramBind.ts"
 import { DatagramHandlers } from "./internal/datagramHandlers.ts"
 import type { UdpOptions } from "./internal/datagramOptions.ts"
 import * as Options from "./internal/options.ts"
+import * as ServerConfig from "./internal/serverConfig.ts"
 import { type Datagrams, regularly, ServerMetrics } from "./internal/serverMetrics.ts"
 import type { BindError } from "./NetError.ts"
 import type { Network } from "./Network.ts"
@@ -46,6 +48,13 @@ export interface UdpServerOptions<E, R> extends UdpOptions {
   /** How long handlers may go on after the scope was told to close, before they are interrupted. Default 15 seconds. */
   readonly drainTimeout?: Duration.DurationInput | undefined
 }
+
+/**
+ * What of a server of datagrams can be configured: all its options but the handler.
+ *
+ * @category options
+ */
+export interface Settings extends Omit<UdpServerOptions<never, never>, "handler"> {}
 
 /**
  * A server of datagrams that does not run yet. `R` is what its handler needs.
@@ -93,6 +102,30 @@ export const make = <E = never, R = never>(
   [Server.TypeId]: { _R: (_) => _ },
   serve: start(options)
 })
+
+/**
+ * The settings of a server of datagrams from the configuration, as `Server.config` has them of one of connections: each option under its own
+ * name, none required but `listen`. What is not configured is as in `defaults`. `Server.layerConfig` makes a Layer of such a server.
+ *
+ * @example
+ * ```ts
+ * import { Config, Effect } from "effect"
+ * import { Server, UdpServer } from "effect-netkit"
+ *
+ * const Time = Server.layerConfig(
+ *   UdpServer.config({ listen: "127.0.0.1:3737" }).pipe(
+ *     Config.nested("time"),
+ *     Config.map((settings) =>
+ *       UdpServer.make({ ...settings, handler: () => Effect.sync(() => new Date().toISOString()) })
+ *     )
+ *   )
+ * )
+ * ```
+ *
+ * @category configuration
+ */
+export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings> =>
+  ServerConfig.over(defaults, ServerConfig.datagrams)
 
 const start = <E, R>(
   options: UdpServerOptions<E, R>

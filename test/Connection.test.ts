@@ -23,6 +23,14 @@ const tag = <A, E extends NetError.NetError>(exit: Exit.Exit<A, E>) =>
   Exit.isFailure(exit) && exit.cause._tag === "Fail" ? exit.cause.error._tag : "no failure"
 
 describe("Connection", () => {
+  onMemory("listeners and connections are told from other values", () =>
+    Effect.gen(function* () {
+      const { client, listener, server } = yield* pair()
+      const values = [client, server, listener, {}, undefined]
+      expect(values.map(Connection.isConnection)).toEqual([true, true, false, false, false])
+      expect(values.map(Net.isListener)).toEqual([false, false, true, false, false])
+    }))
+
   onMemory("answers to what came together leave together, and before a FIN or a close", () =>
     Effect.gen(function* () {
       for (const end of ["shutdown", "close"] as const) {

@@ -360,6 +360,24 @@ describe("ConnectionPool", () => {
       }))
   })
 
+  it.scoped("`Infinity` is no limit", () =>
+    Effect.gen(function* () {
+      const things = new Things()
+      const limits = { maxConnections: Infinity, maxPendingAcquires: Infinity }
+      const pool = yield* ConnectionPool.make({ acquire: things.acquire, ...limits })
+      yield* Effect.forEach(Array.from({ length: 50 }), () => borrow(pool))
+      expect(yield* pool.status).toMatchObject({ borrowed: 50, created: 50 })
+    }))
+
+  it.scoped("pools are told from other values, and by kind", () =>
+    Effect.gen(function* () {
+      const { isConnectionPool, isKeyedConnectionPool } = ConnectionPool
+      const pool = yield* ConnectionPool.make({ acquire: Effect.void })
+      const keyed = yield* ConnectionPool.makeKeyed({ acquire: (_: string) => Effect.void })
+      expect([pool, keyed, {}].map(isConnectionPool)).toEqual([true, false, false])
+      expect([pool, keyed, {}].map(isKeyedConnectionPool)).toEqual([false, true, false])
+    }))
+
   it.effect("wrong limits are told", () =>
     Effect.gen(function* () {
       const failing = (limits: ConnectionPool.Limits) =>

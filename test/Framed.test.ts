@@ -52,6 +52,14 @@ describe("Framed", () => {
       expect(yield* framed.receive).toEqual(Option.some("ef"))
     }))
 
+  onMemory("a connection that another has made is refused by name", () =>
+    Effect.gen(function* () {
+      const { framed } = yield* pair
+      const foreign = { ...framed.connection }
+      expect(() => Framed.make(foreign, lines)).toThrow("connection given: not one that this package made")
+      expect(() => FramedServer.handler({ codec: lines, handler: () => () => {} })(foreign)).toThrow("not one that")
+    }))
+
   onMemory("what is sent in answer to messages that came together leaves together", () =>
     Effect.gen(function* () {
       const { framed, raw } = yield* pair

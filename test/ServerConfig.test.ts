@@ -3,7 +3,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Config, ConfigProvider, Duration, Effect, Either, Layer, Option } from "effect"
-import { Framed, FramedServer, Framing, Net, Server, SocketAddress } from "effect-netkit"
+import { Framed, FramedServer, Framing, Net, Server, SocketAddress, Udp, UdpServer } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
 const provider = (entries: Readonly<Record<string, string>>) =>
@@ -87,6 +87,55 @@ describe("Server.config", () => {
     }))
 })
 
+describe("UdpServer.config", () => {
+  it.effect("takes every option by its name, and the defaults for the rest", () =>
+    Effect.gen(function* () {
+      const settings = yield* read(UdpServer.config({ listen: "127.0.0.1:1", concurrency: 7 }), {
+        NAME: "names",
+        REUSE_PORT: "true",
+        REUSE_ADDRESS: "true",
+        IPV6_ONLY: "false",
+        BROADCAST: "true",
+        TTL: "9",
+        MULTICAST_TTL: "8",
+        MULTICAST_LOOPBACK: "false",
+        MULTICAST_INTERFACE: "eth0",
+        RECV_BUFFER_SIZE: "65536",
+        SEND_BUFFER_SIZE: "4096",
+        CAPACITY: "10",
+        CAPACITY_BYTES: "1000",
+        OVERFLOW: "drop-newest",
+        DRAIN_TIMEOUT: "5 seconds"
+      })
+      expect(Either.getOrThrow(settings)).toEqual({
+        listen: "127.0.0.1:1",
+        concurrency: 7,
+        name: "names",
+        reusePort: true,
+        reuseAddress: true,
+        ipv6Only: false,
+        broadcast: true,
+        ttl: 9,
+        multicastTtl: 8,
+        multicastLoopback: false,
+        multicastInterface: "eth0",
+        recvBufferSize: 65536,
+        sendBufferSize: 4096,
+        capacity: 10,
+        capacityBytes: 1000,
+        overflow: "drop-newest",
+        drainTimeout: Duration.seconds(5)
+      })
+    }))
+
+  it.effect("needs a place to listen, and says what is wrong", () =>
+    Effect.gen(function* () {
+      expect(yield* read(UdpServer.config(), {})).toMatchObject({ left: { _op: "MissingData", path: ["listen"] } })
+      const wrong = yield* read(UdpServer.config({ listen: "127.0.0.1:1" }), { OVERFLOW: "pause" })
+      expect(String(Option.getOrThrow(Either.getLeft(wrong)))).toContain("pause")
+    }))
+})
+
 describe("Server.layerConfig", () => {
   const lines = Framing.lines().pipe(Framing.text())
   const Shout = Server.layerConfig(
@@ -104,6 +153,24 @@ describe("Server.layerConfig", () => {
       const client = yield* Framed.connect("127.0.0.1:7799", lines)
       expect(yield* client.request("hello")).toBe("HELLO")
       expect(yield* Effect.flip(Net.connect("127.0.0.1:7788"))).toMatchObject({ _tag: "ConnectionRefused" })
+    }).pipe(Effect.provide(MemoryNetwork.layer)))
+
+  it.scoped("runs a server of datagrams from it", () =>
+    Effect.gen(function* () {
+      const Shout = Server.layerConfig(
+        UdpServer.config({ listen: "127.0.0.1:7788", concurrency: 1 }).pipe(
+          Config.nested("shout"),
+          Config.map((settings) =>
+            UdpServer.make({ ...settings, handler: ({ bytes }) => new TextDecoder().decode(bytes).toUpperCase() })
+          )
+        )
+      )
+      yield* Layer.build(Shout).pipe(Effect.withConfigProvider(provider({ SHOUT_LISTEN: "127.0.0.1:7799" })))
+      const client = yield* Udp.connect("127.0.0.1:7799")
+      yield* client.send("hello")
+      expect(new TextDecoder().decode((yield* client.receive).bytes)).toBe("HELLO")
+      const wrong = Layer.build(Shout).pipe(Effect.withConfigProvider(provider({ SHOUT_CAPACITY: "0" })), Effect.flip)
+      expect(yield* wrong).toMatchObject({ _tag: "InvalidOption", option: "capacity" })
     }).pipe(Effect.provide(MemoryNetwork.layer)))
 
   it.scoped("fails to start with what is wrong", () =>

@@ -52,8 +52,8 @@ export interface Limits {
 
 /** Checks limits; throws `InvalidOption`. */
 export const resolveLimits = (options: LimitOptions): Limits => ({
-  maxConnections: count("maxConnections", options.maxConnections, 10_000),
-  maxConnectionsPerHost: count("maxConnectionsPerHost", options.maxConnectionsPerHost, Infinity),
+  maxConnections: Options.count("maxConnections", options.maxConnections, 10_000),
+  maxConnectionsPerHost: Options.count("maxConnectionsPerHost", options.maxConnectionsPerHost, Infinity),
   rejects: overflow(options.overflow) === "reject",
   rate: options.acceptRate === undefined
     ? undefined
@@ -61,9 +61,6 @@ export const resolveLimits = (options: LimitOptions): Limits => ({
   allow: options.allow === undefined ? undefined : blocks("allow", options.allow),
   deny: options.deny === undefined ? [] : blocks("deny", options.deny)
 })
-
-const count = (option: string, value: number | undefined, otherwise: number): number =>
-  value === Infinity ? value : Options.whole(option, value, otherwise, 1, "a whole number from 1, or Infinity")
 
 const overflow = (value: LimitOptions["overflow"] = "pause"): "pause" | "reject" => {
   if (value === "pause" || value === "reject") return value

@@ -379,6 +379,12 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
   }
 }
 
+/** What stands behind a connection. Throws for one that another has made, whose queues a decoder cannot see. */
+export const implementation = (connection: Connection): ConnectionImpl => {
+  if (connection instanceof ConnectionImpl) return connection
+  throw new NetError.InvalidOption({ option: "connection", value: "given", expected: "one that this package made" })
+}
+
 /** The halves of a connection carry failures without knowing their types; the effects of `Connection` name them. */
 const failing = (error: NetError.NetError): Effect.Effect<never, never> => Exit.fail(error) as Exit.Exit<never, never>
 

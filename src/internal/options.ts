@@ -73,6 +73,10 @@ export const whole = (
   return value
 }
 
+/** As `whole`, or no limit. */
+export const count = (option: string, value: number | undefined, otherwise: number, least = 1): number =>
+  value === Infinity ? value : whole(option, value, otherwise, least, `a whole number from ${least}, or Infinity`)
+
 export const flag = (option: string, value: boolean | undefined, otherwise: boolean): boolean => {
   if (value === undefined) return otherwise
   if (typeof value === "boolean") return value

@@ -16,11 +16,11 @@ import type { Setup } from "./pool.ts"
 
 /** The limits of each key's pool. */
 export interface KeyedLimits {
-  /** Connections open or being opened, at most. Default 10. */
+  /** Connections open or being opened, at most. `Infinity`: no limit. Default 10. */
   readonly maxConnections?: number | undefined
   /** How long an acquire may take, opening and health check included; `PoolTimeout` then. 0 gives only what is idle. Default 5 seconds. */
   readonly acquireTimeout?: Duration.DurationInput | undefined
-  /** Acquires that may wait beyond those for whom a connection is being opened; one more fails with `PoolExhausted`. Default 1,000. */
+  /** Acquires that may wait beyond those for whom a connection is being opened; one more fails with `PoolExhausted`. `Infinity`: no limit. Default 1,000. */
   readonly maxPendingAcquires?: number | undefined
   /** How long opening may take; for a session its greeting and login included. It goes on when who waited has left. Default 30 seconds. */
   readonly openTimeout?: Duration.DurationInput | undefined
@@ -115,7 +115,7 @@ export const prepare = <A, R, R2>(
 
 const resolve = (options: Limits) => {
   const min = Options.whole("minConnections", options.minConnections, 0, 0, "a whole number")
-  const max = Options.whole("maxConnections", options.maxConnections, Math.max(10, min), 1, "a whole number from 1")
+  const max = Options.count("maxConnections", options.maxConnections, Math.max(10, min))
   if (min > max) {
     throw new InvalidOption({
       option: "minConnections",
@@ -123,7 +123,7 @@ const resolve = (options: Limits) => {
       expected: `at most maxConnections (${max})`
     })
   }
-  const maxPending = Options.whole("maxPendingAcquires", options.maxPendingAcquires, 1000, 0, "a whole number")
+  const maxPending = Options.count("maxPendingAcquires", options.maxPendingAcquires, 1000, 0)
   return {
     limits: { min, max, maxPending },
     acquireTimeout: Options.duration("acquireTimeout", options.acquireTimeout, "5 seconds"),

@@ -56,13 +56,37 @@ const whole = <A extends Parts, B extends Parts>(
   )
 }
 
-/** Every option, by how it is written. */
-const options = {
+/** Options, each by how it is written. */
+type Options = Readonly<Record<string, (name: string) => Config.Config<unknown>>>
+
+/** What is configured of them. */
+type Configured<O extends Options> = { readonly [K in keyof O]?: Config.Config.Success<ReturnType<O[K]>> }
+
+const configured = <O extends Options>(options: O): Config.Config<Configured<O>> =>
+  Config.map(
+    Config.all(
+      Object.entries(options).map(([name, read]) =>
+        Config.map(
+          Config.option(read(name)),
+          Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
+        )
+      )
+    ),
+    (entries) => Object.fromEntries(entries.flat()) as Configured<O>
+  )
+
+const common = {
   name: Config.nonEmptyString,
   listen: (name: string): Config.Config<SocketAddress.AddressInput> => SocketAddress.config(name),
-  backlog: Config.integer,
   reusePort: Config.boolean,
   ipv6Only: Config.boolean,
+  drainTimeout: duration
+}
+
+/** The options of a server of connections. */
+export const streams = configured({
+  ...common,
+  backlog: Config.integer,
   mode: permissions,
   noDelay: Config.boolean,
   keepAlive,
@@ -82,23 +106,34 @@ const options = {
     whole(name, { bytesPerSecond: Config.number("bytesPerSecond") }, { grace: duration("grace") }),
   readTimeout: duration,
   writeTimeout: duration,
-  closeTimeout: duration,
-  drainTimeout: duration
-}
+  closeTimeout: duration
+})
 
-/** What is configured of a server. */
-export type Configured = {
-  readonly [K in keyof typeof options]?: Config.Config.Success<ReturnType<typeof options[K]>>
-}
+/** The options of a server of datagrams. */
+export const datagrams = configured({
+  ...common,
+  concurrency: Config.integer,
+  broadcast: Config.boolean,
+  ttl: Config.integer,
+  multicastTtl: Config.integer,
+  multicastLoopback: Config.boolean,
+  multicastInterface: Config.nonEmptyString,
+  reuseAddress: Config.boolean,
+  recvBufferSize: Config.integer,
+  sendBufferSize: Config.integer,
+  capacity: Config.integer,
+  capacityBytes: Config.integer,
+  overflow: Config.literal("drop-oldest", "drop-newest")
+})
 
-export const configured: Config.Config<Configured> = Config.map(
-  Config.all(
-    Object.entries(options).map(([name, read]) =>
-      Config.map(
-        Config.option(read(name) as Config.Config<unknown>),
-        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
-      )
-    )
-  ),
-  (entries) => Object.fromEntries(entries.flat()) as Configured
-)
+/** What is configured over what is not; somewhere to listen there must be. */
+export const over = <D extends { readonly listen?: SocketAddress.AddressInput | undefined }, S extends D>(
+  defaults: D,
+  settings: Config.Config<S>
+): Config.Config<D & S & { readonly listen: SocketAddress.AddressInput }> =>
+  Config.mapOrFail(settings, (settings) => {
+    const { listen = defaults.listen } = settings
+    return listen === undefined
+      ? Either.left(ConfigError.MissingData(["listen"], "where to listen is neither configured nor a default"))
+      : Either.right({ ...defaults, ...settings, listen })
+  })
