@@ -334,6 +334,14 @@ export const contenders: ReadonlyArray<Contender> = [
     only: ["bulk"]
   },
   { runtime: "bun", kind: "raw", title: "Bun.listen", protocols: ["echo", "stream"], server: "rawBun" },
+  {
+    runtime: "bun",
+    kind: "loaded",
+    title: "Bun.listen, effect loaded",
+    protocols: ["echo"],
+    server: "rawBunLoaded",
+    only: ["bulk", "start", "size-16777216"]
+  },
   { runtime: "node", kind: "raw", title: "pipe", protocols: ["relay"], server: "relayNode" },
   { runtime: "deno", kind: "raw", title: "read and write", protocols: ["relay"], server: "relayDeno" },
   { runtime: "bun", kind: "raw", title: "data and write", protocols: ["relay"], server: "relayBun" },
