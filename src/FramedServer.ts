@@ -141,22 +141,28 @@ const handleFrom = <Out, In, E, R>(
   const goOn = () => {
     while (i < messages.length) {
       const replying = handle(session, messages[i++]!, onMessage)
-      if (replying !== undefined) return replying
+      if (replying !== undefined) return behindReplies(session, replying)
     }
     return session.unsafeFlush()
   }
   let next: Effect.Effect<In | void, E | SendError, R> | undefined = goOn()
   return next && Effect.whileLoop({
     while: () => next !== undefined,
-    body: () => {
-      // Replies that are there need not wait for one that takes time, nor are they lost with a failure.
-      const replies = session.unsafeFlushSoon()
-      return replies === undefined ? next! : Effect.zipRight(replies, next!)
-    },
+    body: () => next!,
     step: (reply) => {
-      next = value(session, reply) ?? goOn()
+      const waiting = value(session, reply)
+      next = waiting === undefined ? goOn() : behindReplies(session, waiting)
     }
   })
+}
+
+/** Replies that are there need not wait for one that takes time, nor are they lost with a failure, or an interruption before that has begun. */
+const behindReplies = <In, A, E, R>(
+  session: FramedImpl<unknown, In>,
+  effect: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | SendError, R> => {
+  const replies = session.unsafeFlushSoon()
+  return replies === undefined ? effect : Effect.zipRight(replies, effect)
 }
 
 const handle = <Out, In, E, R>(

@@ -76,6 +76,26 @@ describe("Framed", () => {
       expect(yield* raw.readUntil("\n")).toEqual(new TextEncoder().encode("alone\n"))
     }))
 
+  onMemory(
+    "what was sent before a FIN arrives, though what was held back before it took the last of the room",
+    () =>
+      Effect.gen(function* () {
+        const listener = yield* Net.listen({ port: 0 }, { writeBuffer: 1000 })
+        const raw = yield* Net.connect(listener.address)
+        const server = yield* listener.accept
+        const framed = Framed.make(server, Framing.lines({ maxFrameLength: 40_000 }).pipe(Framing.text()))
+        yield* raw.write("a\nb\n")
+        yield* framed.receive
+        for (let i = 0; i < 40; i++) yield* server.write("x".repeat(900))
+        yield* framed.send("y".repeat(40_000))
+        yield* server.write("last")
+        yield* server.shutdown
+        const received = yield* raw.stream.pipe(Stream.decodeText(), Stream.mkString)
+        expect(received.slice(-10)).toBe("yyyyy\nlast")
+        expect((yield* server.stats).bytesWritten).toBe(40 * 900 + 40_001 + 4)
+      })
+  )
+
   it.effect.prop(
     "whatever is sent leaves whole and in order, and before a close or a FIN, however much waits to be received",
     {

@@ -155,6 +155,25 @@ describe("Net.relay", () => {
       expect(received.reduce((sum, byte) => sum + byte, 0)).toBe(3 * size)
     }))
 
+  onMemory(
+    "takes nothing that it could still withdraw, though what was held back took the last of the room",
+    () =>
+      Effect.gen(function* () {
+        const { b, left, right } = yield* relayed({ writeBuffer: 10_000 })
+        yield* left.unread(pattern(300_000))
+        const relaying = yield* Effect.fork(Effect.gen(function* () {
+          yield* right.write(pattern(60_000))
+          for (let i = 0; i < 30; i++) yield* right.write(pattern(900))
+          yield* Net.relay(left, right)
+        }))
+        yield* settle
+        yield* Fiber.interrupt(relaying)
+        yield* right.shutdown
+        const passed = (yield* rest(b)).length - 87_000
+        expect(passed + (yield* left.stats).unread).toBe(300_000)
+      })
+  )
+
   onMemory("keeps the time of reads, which begins anew with every chunk", () =>
     Effect.gen(function* () {
       const { a, b, left, right } = yield* relayed({ readTimeout: "10 seconds" })

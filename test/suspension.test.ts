@@ -3,8 +3,8 @@
  * registration of what it waits for and the waiting. So each is interrupted after every number of steps around that.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Option, type Scope } from "effect"
-import { type Connection, Net, type Network } from "effect-netkit"
+import { Effect, Fiber, Option, type Scope, Stream } from "effect"
+import { type Connection, FramedServer, Framing, Net, type Network } from "effect-netkit"
 import { MemoryNetwork } from "effect-netkit/memory"
 
 const pair = (options: Net.ConnectOptions & Net.ListenOptions = {}) =>
@@ -118,4 +118,24 @@ describe("an interruption after any number of steps", () => {
             }), limit))
       }))
   }
+
+  onMemory("of a message handler keeps no reply to a message that was handled, however few steps are allowed", () => {
+    const limits = Array.from({ length: 29 }, (_, i) => i + 12)
+    return Effect.forEach(limits, (limit) =>
+      interrupted((interrupt) =>
+        Effect.scoped(Effect.gen(function* () {
+          const { client, server } = yield* pair()
+          yield* client.write("one\ntwo\nwait\n")
+          yield* server.readExactly(3).pipe(Effect.tap(server.unread))
+          let handled = 0
+          const serving = FramedServer.handler({
+            codec: Framing.lines().pipe(Framing.text()),
+            handler: () => (line) => line === "wait" ? Effect.never : (handled++, line)
+          })(server)
+          yield* interrupt(serving)
+          yield* server.shutdown
+          const replies = yield* client.stream.pipe(Stream.runFold(0, (sum, bytes) => sum + bytes.length))
+          expect(replies).toBe(handled * 4)
+        })), limit))
+  })
 })

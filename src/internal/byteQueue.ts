@@ -71,8 +71,11 @@ export class ByteQueue {
    */
   indexOf(pattern: Uint8Array, from: number): number {
     const chunks = this.#many()
-    let start = -this.#used
-    for (let i = this.#head; i < chunks.length; i++) {
+    // Looked for from the end: a search that goes on would else pass by all chunks for each that comes.
+    let i = chunks.length
+    let start = this.size
+    while (start > from && i > this.#head) start -= chunks[--i]!.length
+    for (; i < chunks.length; i++) {
       const chunk = chunks[i]!
       let at = Math.max(0, -start, from - start)
       while (at < chunk.length && (at = chunk.indexOf(pattern[0]!, at)) !== -1) {

@@ -147,8 +147,9 @@ export class Outbound extends Entry {
 
   /** Gives one message to a half that has not failed; what its writer has to wait for, if anything. */
   offer(chunk: Uint8Array, accepted?: () => void): Waiting | undefined {
+    const { open } = this
     this.collect()
-    if (this.#full || chunk.length > pieceSize || this.#waiting.length > 0) return this.#enqueue(chunk, accepted)
+    if (!open || chunk.length > pieceSize) return this.#enqueue(chunk, accepted, open)
     accepted?.()
     const now = turn()
     // Who reads on in what has come may have more to say to it, which leaves with this.
@@ -164,7 +165,7 @@ export class Outbound extends Entry {
 
   /** For who has nothing to write yet: its turn, once there is room. Nothing if there is. */
   awaitTurn(): Waiting | undefined {
-    return this.#enqueue(undefined, undefined)
+    return this.#enqueue(undefined, undefined, false)
   }
 
   /** Resumes the writer when there is room, time is up or nothing will leave any more; gives what stops the waiting. */
@@ -280,10 +281,12 @@ export class Outbound extends Entry {
     wake(resume, this.#timeouts.writeTimedOut())
   }
 
-  #enqueue(chunk: Uint8Array | undefined, accepted: (() => void) | undefined): Waiting | undefined {
+  #enqueue(chunk: Uint8Array | undefined, accepted: (() => void) | undefined, open: boolean): Waiting | undefined {
     const entry: Waiting = { chunk, begun: chunk === undefined, resume: undefined, accepted }
     this.flush()
     this.#append(entry)
+    // Who found room begins, even if what was held before took the last of it: he may have been told already that his message is accepted.
+    if (open && chunk !== undefined) this.#handOver(entry, chunk)
     this.#pump()
     return this.#waiting.includes(entry) ? entry : undefined
   }
