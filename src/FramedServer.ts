@@ -141,7 +141,10 @@ const handleFrom = <Out, In, E, R>(
   const goOn = () => {
     while (i < messages.length) {
       const replying = handle(session, messages[i++]!, onMessage)
-      if (replying !== undefined) return behindReplies(session, replying)
+      if (replying === undefined) continue
+      // Should it be the last: who has sent more already may still be sending.
+      session.connection.inbound.cutShort = i < messages.length
+      return behindReplies(session, replying)
     }
     return session.unsafeFlush()
   }

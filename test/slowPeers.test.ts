@@ -8,6 +8,8 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { describe, expect } from "vitest"
 import type { Connection } from "../src/Connection.ts"
+import * as Framing from "../src/Framing.ts"
+import * as FramedServer from "../src/FramedServer.ts"
 import { drain, echo, pattern, readAll, standstill, text, writeIn } from "./conformance/support.ts"
 import { accepted, serve, sha256, trap } from "./support/peers.ts"
 import { python } from "./support/python.ts"
@@ -115,6 +117,32 @@ wait()`,
       yield* connection.close
     })
   )
+
+  for (const [why, said] of [["messages are left", "quit\\r\\nmore\\r\\n"], ["it was no frame", "bare\\n"]] as const) {
+    trap(
+      `a peer that goes on sending when the session is over has the whole last reply: ${why}`,
+      Effect.gen(function* () {
+        const reply = "y".repeat(400_000)
+        const handler = FramedServer.handler({
+          codec: Framing.lines({ strict: true, maxFrameLength: 1 << 20 }).pipe(Framing.text()),
+          handler: (session) => () => Effect.zipRight(session.send(reply), FramedServer.end),
+          onFrameError: () => reply
+        })
+        const port = yield* serve(handler)
+        const peer = yield* python(
+          `
+sock = connect()
+sock.sendall(b"${said}")
+first = sock.recv(1)
+time.sleep(0.1)
+for _ in range(100): sock.send(b"more\\n" * 20)
+say(len(first) + len(receive(sock)))`,
+          port
+        )
+        expect(yield* peer.line).toBe(String(reply.length + 2))
+      })
+    )
+  }
 
   trap(
     "a silent peer that does not close: close returns, and the peer sees the end",

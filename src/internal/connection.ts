@@ -264,7 +264,8 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
     this.outbound.flush()
     const inbound = this.inbound
     // Nothing is under way as far as can be seen, unless the peer was not told before that no more is served.
-    const clear = inbound.started && !inbound.paused && inbound.queue.size === 0 && !inbound.retiring
+    const served = inbound.queue.size === 0 && (inbound.holder?.buffered ?? 0) === 0 && !inbound.cutShort
+    const clear = inbound.started && !inbound.paused && served && !inbound.retiring
     // A peer in full flow may pause for a round trip; and what was written must not be lost to a request that is still on its way.
     const patient = (inbound.started && inbound.paused) || this.outbound.total > 0
     inbound.discard()

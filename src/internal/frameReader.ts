@@ -49,7 +49,10 @@ export class FrameReader<Out> {
       const out: Array<Out> = []
       const failure = this.#decode(out, retiring ? 1 : limit)
       if (out.length > 0) return next(out)
-      if (failure !== undefined) return failed(located(failure, this.#connection.remoteAddress))
+      if (failure !== undefined) {
+        inbound.cutShort = true
+        return failed(located(failure, this.#connection.remoteAddress))
+      }
       return this.#ended ? next(out) : settled(inbound, end) ?? more
     })
     const more = inbound.wait(self, 1, true, accept)

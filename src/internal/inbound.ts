@@ -58,6 +58,8 @@ export class Inbound extends Entry {
   started = false
   /** What holds bytes that it has taken and that are no message yet. */
   holder: { readonly buffered: number } | undefined = undefined
+  /** What was taken has ended in the middle of what the peer says: more of that is likely to be on its way. */
+  cutShort = false
   /** Keeps the time that readers wait, on a server. */
   readonly waits: WaitClock | undefined
   #flowing = false
