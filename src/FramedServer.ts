@@ -193,10 +193,23 @@ const answer = <In, E, R>(
     return reply as Effect.Effect<In | void, E, R>
   }
   if (hasProperty(reply, Stream.StreamTypeId)) {
-    return Stream.runForEachChunk(reply as Stream.Stream<In, E, R>, session.sendAll)
+    return sendStream(session, reply as Stream.Stream<In, E, R>)
   }
   return value(session, reply as In)
 }
+
+/** Pulled by the session's own fiber: `Stream.run` starts one for each reply, which costs several times as much. */
+const sendStream = <In, E, R>(
+  session: FramedImpl<unknown, In>,
+  stream: Stream.Stream<In, E, R>
+): Effect.Effect<void, E | SendError, R> =>
+  Effect.scoped(Effect.flatMap(Stream.toPull(stream), (pull) => {
+    const rest: Effect.Effect<void, E | SendError, R> = Effect.matchEffect(pull, {
+      onFailure: Option.match({ onNone: () => Effect.void, onSome: Effect.fail }),
+      onSuccess: (messages) => Effect.zipRight(session.sendAll(messages), rest)
+    })
+    return rest
+  }))
 
 const value = <In>(session: FramedImpl<unknown, In>, reply: In | void): Effect.Effect<void, SendError> | undefined =>
   reply === undefined ? undefined : session.unsafeReply(reply as In)

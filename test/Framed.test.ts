@@ -231,6 +231,31 @@ describe("Framed", () => {
       expect(yield* client.request("third")).toBe("re third")
     }))
 
+  it.effect.prop(
+    "requests have their own answers, whoever is interrupted and however few steps a fiber is allowed",
+    [
+      fc.integer({ min: 12, max: 100 }),
+      fc.array(fc.record({ who: fc.nat(7), after: fc.nat(4) }), { maxLength: 8 })
+    ],
+    ([limit, interruptions]) =>
+      Effect.gen(function* () {
+        const { client } = yield* server({ handler: () => (line) => Effect.as(Effect.yieldNow(), `re ${line}`) })
+        const requests = yield* Effect.forEach(Array.from({ length: 8 }, (_, i) => `${i}`), (message) =>
+          Effect.fork(Effect.withMaxOpsBeforeYield(client.request(message), limit)))
+        for (const { after, who } of interruptions) {
+          yield* Effect.repeatN(Effect.yieldNow(), after)
+          yield* Fiber.interruptFork(requests[who]!)
+        }
+        for (const [i, exit] of (yield* Effect.forEach(requests, Fiber.await)).entries()) {
+          if (!Exit.isInterrupted(exit)) {
+            expect(exit).toEqual(Exit.succeed(`re ${i}`))
+          }
+        }
+        expect(yield* client.request("last")).toBe("re last")
+      }).pipe(Effect.scoped, Effect.provide(MemoryNetwork.layer)),
+    { fastCheck: { numRuns: 200 } }
+  )
+
   onMemory("a request that nobody answers fails with UnexpectedEnd", () =>
     Effect.gen(function* () {
       const { client } = yield* server({ handler: (session) => () => session.connection.close })

@@ -16,6 +16,7 @@ import * as NetError from "../NetError.ts"
 import type { ConnectionImpl } from "./connection.ts"
 import { emitting } from "./emitting.ts"
 import { batch, FrameReader, located } from "./frameReader.ts"
+import { suspension } from "./suspension.ts"
 
 /**
  * Marks every framed connection.
@@ -30,7 +31,11 @@ export type TypeId = typeof TypeId
 /** A request that was sent; they stand in the order of the answers. */
 interface Slot<Out> {
   answer: Option.Option<Out>
+  /** Wakes who waits for it, while another one takes the answers. */
+  resume: ((effect: Effect.Effect<void>) => void) | undefined
 }
+
+type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 
 /** Replies of one batch leave when they are so many bytes. */
 const batchSize = 65536
@@ -43,7 +48,9 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   readonly #encoder: Encoder<In>
   readonly #replies = new ByteWriter()
   readonly #slots: Array<Slot<Out>> = []
-  readonly #answers = Effect.unsafeMakeSemaphore(1)
+  /** Somebody takes the answers, each for its request. */
+  #taking = false
+  #nextAnswer: Effect.Effect<boolean, ReceiveError> | undefined
 
   constructor(connection: ConnectionImpl, codec: Codec<Out, In>) {
     this.connection = connection
@@ -78,9 +85,10 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
   get request(): Framed<Out, In>["request"] {
     return (message) =>
       Effect.suspend(() => {
-        const slot: Slot<Out> = { answer: Option.none() }
+        const slot: Slot<Out> = { answer: Option.none(), resume: undefined }
         const send = this.unsafeSend(message, () => void this.#slots.push(slot))
-        return Effect.zipRight(send, this.#answers.withPermits(1)(this.#answerOf(slot)))
+        const answer = Effect.uninterruptibleMask((restore) => this.#answerOf(slot, restore))
+        return send === Effect.void ? answer : Effect.zipRight(send, answer)
       })
   }
 
@@ -152,23 +160,55 @@ export class FramedImpl<Out, In> implements Framed<Out, In> {
       : this.connection.unsafeWrite(bytes.right, accepted)
   }
 
-  /** Takes answers, each for the first request that waits for one, until this one has its own. Who was interrupted left its place in the row. */
-  #answerOf(slot: Slot<Out>): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
-    return Effect.suspend((): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> =>
-      Option.isSome(slot.answer)
-        ? Exit.succeed(slot.answer.value)
-        : Effect.flatMap(this.#nextAnswer, (ended) => ended ? this.#unanswered : this.#answerOf(slot))
-    )
+  /** One of those who wait takes the answers for all, until it has its own. Who was interrupted left its place in the row. */
+  #answerOf(slot: Slot<Out>, restore: Restore): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
+    if (Option.isSome(slot.answer)) return Exit.succeed(slot.answer.value)
+    if (this.#taking) return this.#awaitTurn(slot, restore)
+    this.#taking = true
+    return Effect.flatMap(Effect.exit(restore(this.#takeUntil(slot))), (exit) => {
+      this.#handOver()
+      return exit
+    })
+  }
+
+  /** Until it is answered, or is to take the answers: which of them, it sees itself. */
+  #awaitTurn(slot: Slot<Out>, restore: Restore): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
+    const woken = suspension<void, never, never>((resume) => {
+      if (this.#taking && Option.isNone(slot.answer)) slot.resume = resume
+      else resume(Effect.void)
+    })
+    return Effect.flatMap(Effect.exit(restore(woken)), (exit) => {
+      slot.resume = undefined
+      if (Exit.isSuccess(exit)) return this.#answerOf(slot, restore)
+      if (!this.#taking) this.#handOver()
+      return Exit.failCause(exit.cause)
+    })
+  }
+
+  /** Nobody takes answers any more: the first who waits for one does. */
+  #handOver(): void {
+    this.#taking = false
+    this.#slots.find(({ resume }) => resume !== undefined)?.resume?.(Effect.void)
+  }
+
+  #takeUntil(slot: Slot<Out>): Effect.Effect<Out, ReceiveError | NetError.UnexpectedEnd> {
+    return Effect.flatMap(this.#next, (ended) => {
+      if (Option.isSome(slot.answer)) return Exit.succeed(slot.answer.value)
+      return ended ? this.#unanswered : this.#takeUntil(slot)
+    })
   }
 
   /** Gives the next answer to its request, in one step with taking it. True at the end of stream. */
-  readonly #nextAnswer: Effect.Effect<boolean, ReceiveError> = Effect.suspend(() =>
-    this.reader.frames(1, (frames) => {
+  get #next(): Effect.Effect<boolean, ReceiveError> {
+    return this.#nextAnswer ??= this.reader.frames(1, (frames) => {
       const slot = frames.length === 0 ? undefined : this.#slots.shift()
-      if (slot !== undefined) slot.answer = Option.some(frames[0]!)
+      if (slot !== undefined) {
+        slot.answer = Option.some(frames[0]!)
+        slot.resume?.(Effect.void)
+      }
       return Exit.succeed(frames.length === 0)
     })
-  )
+  }
 
   readonly #unanswered: Effect.Effect<never, NetError.UnexpectedEnd> = Effect.suspend(() =>
     Effect.fail(
