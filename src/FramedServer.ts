@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { hasProperty } from "effect/Predicate"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Connection } from "./Connection.ts"
 import type { Framed, ReceiveError, SendError } from "./Framed.ts"
@@ -203,13 +203,16 @@ const sendStream = <In, E, R>(
   session: FramedImpl<unknown, In>,
   stream: Stream.Stream<In, E, R>
 ): Effect.Effect<void, E | SendError, R> =>
-  Effect.scoped(Effect.flatMap(Stream.toPull(stream), (pull) => {
-    const rest: Effect.Effect<void, E | SendError, R> = Effect.matchEffect(pull, {
-      onFailure: Option.match({ onNone: () => Effect.void, onSome: Effect.fail }),
-      onSuccess: (messages) => Effect.zipRight(session.sendAll(messages), rest)
+  // What the stream itself acquires stays with the session, as with `Stream.run`.
+  Effect.scopedWith((scope) =>
+    Effect.flatMap(Scope.extend(Stream.toPull(stream), scope), (pull) => {
+      const rest: Effect.Effect<void, E | SendError, R> = Effect.matchEffect(pull, {
+        onFailure: Option.match({ onNone: () => Effect.void, onSome: Effect.fail }),
+        onSuccess: (messages) => Effect.zipRight(session.sendAll(messages), rest)
+      })
+      return rest
     })
-    return rest
-  }))
+  )
 
 const value = <In>(session: FramedImpl<unknown, In>, reply: In | void): Effect.Effect<void, SendError> | undefined =>
   reply === undefined ? undefined : session.unsafeReply(reply as In)

@@ -514,6 +514,23 @@ describe("FramedServer", () => {
       })
   )
 
+  onMemory("what a stream of replies acquires lives as long as the session", () =>
+    Effect.gen(function* () {
+      let open = 0
+      const resource = Effect.acquireRelease(Effect.sync(() => String(++open)), () => Effect.sync(() => open--))
+      const running = yield* Server.serve(FramedServer.make({
+        listen: { port: 0 },
+        codec: lines,
+        handler: () => (_line) => Stream.fromEffect(resource)
+      }))
+      const client = yield* Framed.connect(running.address, lines)
+      expect([yield* client.request("a"), yield* client.request("b")]).toEqual(["1", "2"])
+      expect(open).toBe(2)
+      yield* client.connection.close
+      yield* running.awaitConnections("==", 0)
+      expect(open).toBe(0)
+    }))
+
   onMemory("a handler may close the connection while it handles a message", () =>
     Effect.gen(function* () {
       const { client, running } = yield* server({
