@@ -19,6 +19,7 @@ import type { StreamEvents, StreamHandle, Transport } from "../Transport.ts"
 import type { Deadlines } from "./deadlines.ts"
 import { Drained } from "./draining.ts"
 import { Inbound } from "./inbound.ts"
+import { meanwhile } from "./meanwhile.ts"
 import { Outbound } from "./outbound.ts"
 import * as Reads from "./reads.ts"
 import { cancelable } from "./suspension.ts"
@@ -199,10 +200,8 @@ export class ConnectionImpl extends Inspectable.Class implements Connection, Str
     return Effect.suspend(() => {
       this.unsafeClose()
       if (this.released) return Effect.void
-      return Effect.raceFirst(
-        Effect.interruptible(this.closed),
-        Effect.interruptible(Effect.sleep(this.#environment.closeTimeout)).pipe(Effect.tap(() => this.#handle.reset()))
-      ).pipe(Effect.zipRight(this.closed))
+      const cutOff = Effect.map(Effect.sleep(this.#environment.closeTimeout), () => this.#handle.reset())
+      return meanwhile(this.closed, cutOff)
     })
   }
 

@@ -18,6 +18,7 @@ import type { Cancel, Failure, Transport } from "../Transport.ts"
 import { makeEnvironment } from "./bind.ts"
 import { ConnectionImpl, type Environment } from "./connection.ts"
 import { familyOf, lookup } from "./lookup.ts"
+import { meanwhile } from "./meanwhile.ts"
 import * as Options from "./options.ts"
 import { interleave, race, type Settle } from "./race.ts"
 import { cancelable } from "./suspension.ts"
@@ -76,7 +77,7 @@ export const dial = (
     const dial = new Dial(remote, resolved, environment)
     yield* Effect.addFinalizer(() => dial.connection === undefined ? Effect.void : dial.connection.close)
     return yield* Effect.tapBoth(
-      Effect.timeoutFail(dial.run, { duration: resolved.connectTimeout, onTimeout: dial.timedOut }),
+      dial.run,
       { onSuccess: () => connected, onFailure: ({ _tag }) => counted(_tag) }
     )
   })
@@ -179,7 +180,11 @@ class Dial {
 
   get run(): Effect.Effect<Connection, NetError.ConnectError> {
     const remote = this.#remote
-    return this.#isName(remote) ? this.#dialName(remote) : this.#dialAddress(remote)
+    if (!this.#isName(remote)) return this.#dialAddress(remote)
+    return Effect.timeoutFail(this.#dialName(remote), {
+      duration: this.#options.connectTimeout,
+      onTimeout: () => this.#timedOut()
+    })
   }
 
   #isName(remote: SocketAddress.SocketAddress): remote is SocketAddress.InetAddress {
@@ -189,15 +194,22 @@ class Dial {
   }
 
   #dialAddress(remote: SocketAddress.SocketAddress): Effect.Effect<Connection, NetError.ConnectError> {
-    return cancelable((resume) => {
+    let giveUp = () => {}
+    const opened = cancelable<Connection, NetError.ConnectError>((resume) => {
       const cancel = this.#connect(
         remote,
         this.#environment,
         (connection) => resume(Exit.succeed(connection)),
         (cause) => resume(Exit.fail(this.#failure(remote, cause)))
       )
-      return Effect.sync(() => this.connection === undefined && cancel())
+      const abandon = () => void (this.connection === undefined && cancel())
+      giveUp = () => {
+        abandon()
+        resume(Exit.fail(this.#timedOut()))
+      }
+      return Effect.sync(abandon)
     })
+    return meanwhile(opened, Effect.map(Effect.sleep(this.#options.connectTimeout), () => giveUp()))
   }
 
   #dialName(remote: SocketAddress.InetAddress): Effect.Effect<Connection, NetError.ConnectError> {
@@ -263,7 +275,7 @@ class Dial {
     return this.#failure(this.#remote, telling.cause, errors)
   }
 
-  readonly timedOut = (): NetError.ConnectTimeout => {
+  #timedOut(): NetError.ConnectTimeout {
     const { connectTimeout: timeout } = this.#options
     const unanswered = (address: SocketAddress.SocketAddress, attempts?: ReadonlyArray<NetError.ConnectError>) =>
       new NetError.ConnectTimeout({ operation, address, timeout, attempts })
