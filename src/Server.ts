@@ -285,7 +285,7 @@ export interface Settings extends Omit<ServerOptions<never, never>, "handler" | 
  * @category configuration
  */
 export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings> =>
-  ServerConfig.over(defaults, ServerConfig.streams)
+  ServerConfig.withDefaults(defaults, ServerConfig.streams)
 
 /**
  * A server of any kind as a Layer, made from the configuration.

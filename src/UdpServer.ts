@@ -125,7 +125,7 @@ export const make = <E = never, R = never>(
  * @category configuration
  */
 export const config = (defaults: Partial<Settings> = {}): Config.Config<Settings> =>
-  ServerConfig.over(defaults, ServerConfig.datagrams)
+  ServerConfig.withDefaults(defaults, ServerConfig.datagrams)
 
 const start = <E, R>(
   options: UdpServerOptions<E, R>

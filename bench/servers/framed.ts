@@ -3,9 +3,8 @@
  */
 import * as process from "node:process"
 import * as Effect from "effect/Effect"
-import { FramedServer, Framing, Server, SocketAddress } from "effect-netkit"
-import { RuntimeNetwork } from "effect-netkit/runtime"
-import { announce } from "./announce.ts"
+import { FramedServer, Framing } from "effect-netkit"
+import { serve } from "./serve.ts"
 
 const echo = FramedServer.make({
   listen: { host: "127.0.0.1", port: 0 },
@@ -13,10 +12,4 @@ const echo = FramedServer.make({
   handler: () => process.argv.includes("effects") ? (message) => Effect.sync(() => message) : (message) => message
 })
 
-Server.serve(echo).pipe(
-  Effect.tap(({ address }) => SocketAddress.isInetAddress(address) && Effect.sync(() => announce(address.port))),
-  Effect.zipRight(Effect.never),
-  Effect.scoped,
-  Effect.provide(RuntimeNetwork.layer),
-  Effect.runFork
-)
+serve(echo)

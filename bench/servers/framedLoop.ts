@@ -5,9 +5,8 @@ import * as process from "node:process"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { Framed, Framing, Server, SocketAddress } from "effect-netkit"
-import { RuntimeNetwork } from "effect-netkit/runtime"
-import { announce } from "./announce.ts"
+import { Framed, Framing, Server } from "effect-netkit"
+import { serve } from "./serve.ts"
 
 const codec = process.argv[2] === "lines" ? Framing.lines() : Framing.lengthPrefixed()
 
@@ -23,10 +22,4 @@ const echo = Server.make({
     })
 })
 
-Server.serve(echo).pipe(
-  Effect.tap(({ address }) => SocketAddress.isInetAddress(address) && Effect.sync(() => announce(address.port))),
-  Effect.zipRight(Effect.never),
-  Effect.scoped,
-  Effect.provide(RuntimeNetwork.layer),
-  Effect.runFork
-)
+serve(echo)

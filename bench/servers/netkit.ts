@@ -3,9 +3,8 @@
  */
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { Server, SocketAddress } from "effect-netkit"
-import { RuntimeNetwork } from "effect-netkit/runtime"
-import { announce } from "./announce.ts"
+import { Server } from "effect-netkit"
+import { serve } from "./serve.ts"
 
 const echo = Server.make({
   listen: { host: "127.0.0.1", port: 0 },
@@ -17,10 +16,4 @@ const echo = Server.make({
     })
 })
 
-Server.serve(echo).pipe(
-  Effect.tap(({ address }) => SocketAddress.isInetAddress(address) && Effect.sync(() => announce(address.port))),
-  Effect.zipRight(Effect.never),
-  Effect.scoped,
-  Effect.provide(RuntimeNetwork.layer),
-  Effect.runFork
-)
+serve(echo)

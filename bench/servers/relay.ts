@@ -3,9 +3,8 @@
  */
 import * as process from "node:process"
 import * as Effect from "effect/Effect"
-import { Net, Server, SocketAddress } from "effect-netkit"
-import { RuntimeNetwork } from "effect-netkit/runtime"
-import { announce } from "./announce.ts"
+import { Net, Server } from "effect-netkit"
+import { serve } from "./serve.ts"
 
 const upstream = { host: "127.0.0.1", port: Number(process.argv[3]) }
 
@@ -14,10 +13,4 @@ const proxy = Server.make({
   handler: (connection) => Effect.flatMap(Net.connect(upstream), (other) => Net.relay(connection, other))
 })
 
-Server.serve(proxy).pipe(
-  Effect.tap(({ address }) => SocketAddress.isInetAddress(address) && Effect.sync(() => announce(address.port))),
-  Effect.zipRight(Effect.never),
-  Effect.scoped,
-  Effect.provide(RuntimeNetwork.layer),
-  Effect.runFork
-)
+serve(proxy)

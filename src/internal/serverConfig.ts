@@ -127,7 +127,7 @@ export const datagrams = configured({
 })
 
 /** What is configured over what is not; somewhere to listen there must be. */
-export const over = <D extends { readonly listen?: SocketAddress.AddressInput | undefined }, S extends D>(
+export const withDefaults = <D extends { readonly listen?: SocketAddress.AddressInput | undefined }, S extends D>(
   defaults: D,
   settings: Config.Config<S>
 ): Config.Config<D & S & { readonly listen: SocketAddress.AddressInput }> =>
