@@ -146,6 +146,7 @@ const handleFrom = <Out, In, E, R>(
       session.connection.inbound.cutShort = i < messages.length
       return behindReplies(session, replying)
     }
+    session.connection.inbound.cutShort = false
     return session.unsafeFlush()
   }
   let next: Effect.Effect<In | void, E | SendError, R> | undefined = goOn()
